@@ -1,0 +1,1 @@
+"""Segments: sequence arithmetic, segments as values, patterns, the notation, and the codec."""

@@ -1,0 +1,116 @@
+"""Segment: one TCP segment as a value (RFC 9293 section 3.1)."""
+
+import enum
+from dataclasses import dataclass
+
+
+class Flags(enum.IntFlag):
+    """The control bits, with the values that they have in the header."""
+
+    FIN = 0x001
+    SYN = 0x002
+    RST = 0x004
+    PSH = 0x008
+    ACK = 0x010
+    URG = 0x020
+    ECE = 0x040
+    CWR = 0x080
+    AE = 0x100
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfList:
+    """Kind 0: nothing but padding follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoOperation:
+    """Kind 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaximumSegmentSize:
+    """Kind 2 (RFC 9293 section 3.7.1)."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class WindowScale:
+    """Kind 3 (RFC 7323 section 2.2)."""
+
+    shift: int
+
+
+@dataclass(frozen=True, slots=True)
+class SackPermitted:
+    """Kind 4 (RFC 2018 section 2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sack:
+    """Kind 5 (RFC 2018 section 3); the blocks are in the sequence space that `ack` is in."""
+
+    blocks: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timestamps:
+    """Kind 8 (RFC 7323 section 3.2)."""
+
+    value: int
+    echo: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownOption:
+    """Any other kind, with a right length octet."""
+
+    kind: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RawOption:
+    """Octets put into the header as they are: for option lists that no sender should send."""
+
+    octets: bytes
+
+
+Option = (
+    EndOfList
+    | NoOperation
+    | MaximumSegmentSize
+    | WindowScale
+    | SackPermitted
+    | Sack
+    | Timestamps
+    | UnknownOption
+    | RawOption
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One segment; numbers are modulo 2^32, absolute below `Connection` and relative above it.
+
+    `checksum` is None where the right one is meant; a number is sent, or was received, as it
+    stands. `window` is the field of the header, before any scaling.
+    """
+
+    source_port: int = 0
+    destination_port: int = 0
+    seq: int = 0
+    ack: int = 0
+    flags: Flags = Flags(0)
+    window: int = 65535
+    options: tuple[Option, ...] = ()
+    payload: bytes = b""
+    urgent: int = 0
+    checksum: int | None = None
+    reserved: int = 0
+
+    @property
+    def length(self) -> int:
+        """SEG.LEN: the octets of sequence space that the segment occupies, SYN and FIN included."""
+        return len(self.payload) + bool(self.flags & Flags.SYN) + bool(self.flags & Flags.FIN)

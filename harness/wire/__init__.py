@@ -1,0 +1,1 @@
+"""Wire: clocks, links and what is captured on them."""
