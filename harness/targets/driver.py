@@ -1,0 +1,133 @@
+"""Driver: the small protocol by which a kind of stack is started and handed to testcases."""
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from harness.wire.clock import Clock
+from harness.wire.link import Link
+
+
+class Capability(enum.StrEnum):
+    """What a target may lack; a testcase that needs it is then unsupported."""
+
+    ACTIVE_OPEN = "active open"
+    PASSIVE_OPEN = "passive open"
+    STATE_TABLE = "state table"
+    KNOBS = "settable knobs"
+    FIREWALL = "firewall"
+    TCP_INFO = "TCP_INFO"
+    COUNTERS = "counters"
+    PAIR = "two of its kind on one link"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a stack before any testcase runs.
+
+    `tick` is the length of the stack's timer tick in seconds (1/HZ on Linux); `wheel` says that its
+    timers stand in Linux's timer wheel, so that they may be late by a granule. `defaults` and
+    `effective` map knobs (by meaning, as in `linux.toml`) to values: the stack's own, and those that
+    this run's settings leave in force before a testcase tunes anything.
+    """
+
+    name: str
+    stack: str
+    version: str
+    tick: float = 0.0
+    wheel: bool = False
+    virtual: bool = False
+    capabilities: frozenset[Capability] = frozenset()
+    families: tuple[str, ...] = ("ipv4", "ipv6")
+    defaults: Mapping[str, float] = field(default_factory=dict)
+    effective: Mapping[str, float] = field(default_factory=dict)
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user asked of every target of the run.
+
+    `sysctls` beat what a testcase tunes; `tuned` says that long timers are shrunk by the driver's
+    tuned values; `firewall` holds iptables rules (argument strings, as `-A OUTPUT … -j DROP`) that
+    stand inside the target in every testcase.
+    """
+
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    tuned: bool = True
+    firewall: Sequence[str] = ()
+
+
+class Reply(Protocol):
+    """One request to an agent, which may still be under way. Times are the link clock's, seconds."""
+
+    began: float
+    ended: float | None
+    value: Any
+    error: str | None
+
+    def finished(self) -> bool:
+        """Tell whether the agent has reported completion."""
+
+
+class Channel(Protocol):
+    """The way to a target's agent; never over the tested link.
+
+    The operations are those of `harness.targets.agent`, by name.
+    """
+
+    def request(self, operation: str, **arguments: Any) -> Reply:
+        """Ask for a socket call or a look at the stack; completion comes while the clock waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One stack on a link: how to ask it, and where it is.
+
+    `addresses` maps family ("ipv4", "ipv6") to the address of its interface, `mac` is that of its
+    interface.
+    """
+
+    channel: Channel
+    addresses: Mapping[str, str]
+    mac: str
+
+
+class World(Protocol):
+    """What one testcase runs in: a link, its clock, and one stack on it, or two."""
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the link and of the stacks."""
+
+    @property
+    def link(self) -> Link:
+        """The link to the one stack; with two, a capture of all that passes between them."""
+
+    @property
+    def hosts(self) -> Sequence[Host]:
+        """The stacks: one, or client and server."""
+
+    def console(self) -> str:
+        """Return the last lines that the stack itself printed, for a failure's report."""
+
+    def close(self) -> None:
+        """End everything that this world holds; a second call does nothing."""
+
+
+class Driver(Protocol):
+    """A kind of stack. One instance serves one process of the run, from `start` to `stop`."""
+
+    @staticmethod
+    def missing() -> str | None:
+        """Say in one line why this target cannot run here and what to install, or None."""
+
+    def start(self, settings: Settings) -> Facts:
+        """Make ready what all worlds share, and tell the facts; UsageError for bad settings."""
+
+    def world(self, *, pair: bool = False, knobs: Mapping[str, float] | None = None) -> World:
+        """Make a fresh world, its stacks tuned: user's sysctls before `knobs` before tuned values."""
+
+    def stop(self) -> None:
+        """Give everything back; a second call does nothing."""
