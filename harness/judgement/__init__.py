@@ -1,0 +1,1 @@
+"""Judgement: an observation against the claims about it, the ledger, and noise."""
