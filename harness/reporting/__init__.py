@@ -1,0 +1,1 @@
+"""Reporting: what a run found, as a file, in the terminal, and for Allure."""
