@@ -102,7 +102,7 @@ class Segment:
     destination_port: int = 0
     seq: int = 0
     ack: int = 0
-    flags: Flags = Flags(0)
+    flags: Flags = Flags(0)  # noqa: RUF009 - a flag is immutable
     window: int = 65535
     options: tuple[Option, ...] = ()
     payload: bytes = b""
