@@ -1,0 +1,112 @@
+"""Library: the measures and the documents, checked as they are read."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from harness.documents import reading
+from harness.documents.claim import Claim, Document, Judged
+from harness.documents.computed import MissingKnobError, resolve
+from harness.documents.expectation import nominal, number
+from harness.documents.measure import Measure
+from harness.documents.parsing import close
+from harness.errors import UsageError
+from harness.targets.driver import Facts
+
+PACKAGED = Path(__file__).parent
+
+_Named = TypeVar("_Named", Claim, Document, Measure)
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """All that is known of documents; `load` makes it."""
+
+    measures: Mapping[str, Measure]
+    documents: Mapping[str, Document]
+    claims: Mapping[str, Claim]
+
+    @classmethod
+    def load(cls, *folders: Path, packaged: Path = PACKAGED) -> "Library":
+        """Read the packaged measures and documents, and the documents of other folders.
+
+        A document that an earlier folder has too takes that one's place. UsageError names file,
+        line and claim of what cannot be used.
+        """
+        measures = reading.measures(packaged / "measures")
+        texts = reading.texts(packaged / "texts")
+        for folder in folders:
+            if not folder.is_dir():
+                raise UsageError(f"{folder}: there is no such folder of documents")
+            texts |= reading.texts(folder)
+        claims: dict[str, Claim] = {}
+        for text in texts.values():
+            for claim in reading.claims(text, measures):
+                if claim.id in claims:
+                    here, there = (f"{c.where[0]}:{c.where[1]}" for c in (claim, claims[claim.id]))
+                    raise UsageError(f"{here}: {claim.id}: stands in {there} already")
+                claims[claim.id] = claim
+        return cls(measures, {name: text.document for name, text in texts.items()}, claims)
+
+    def measure(self, name: str) -> Measure:
+        """Return a measure by its name; UsageError with a close one if there is none."""
+        return _found(self.measures, name, "measure")
+
+    def claim(self, name: str) -> Claim:
+        """Return a claim by its id; UsageError with a close one if there is none."""
+        return _found(self.claims, name, "claim")
+
+    def document(self, name: str) -> Document:
+        """Return a document by its id; UsageError with a close one if there is none."""
+        return _found(self.documents, name, "document")
+
+    def claims_about(self, measure: str) -> list[tuple[Claim, Judged]]:
+        """Return what every document expects of a measure; UsageError if there is no such."""
+        self.measure(measure)
+        return [
+            (claim, judged)
+            for claim in self.claims.values()
+            for judged in claim.judged
+            if judged.measure == measure
+        ]
+
+    def nominal(
+        self, measure: str, facts: Facts, *, knobs: Mapping[str, float] | None = None
+    ) -> float | None:
+        """Return how long a measure takes on a stack, in seconds, by the documents about it.
+
+        `knobs` are those in force, if they are not the effective ones of the facts. None says that
+        no document about the stack gives a time. What is said of a default counts only where the
+        knobs stand at it.
+        """
+        effective = facts.effective if knobs is None else knobs
+        times = []
+        for claim, judged in self.claims_about(measure):
+            if claim.stacks is None or not claim.applies(facts.stack, facts.version):
+                continue
+            if tuned(judged.default_of, effective, facts.defaults):
+                continue
+            try:
+                times.append(nominal(resolve(judged.expectation, effective)))
+            except MissingKnobError:
+                continue
+        return max((time for time in times if time is not None), default=None)
+
+
+def tuned(
+    names: Iterable[str], effective: Mapping[str, float], defaults: Mapping[str, float]
+) -> str | None:
+    """Say in words which of some knobs stands elsewhere than at its default, or None."""
+    for name in names:
+        if name in effective and name in defaults and effective[name] != defaults[name]:
+            now, default = number(effective[name]), number(defaults[name])
+            return f"tuned: {name} is {now}, default {default}"
+    return None
+
+
+def _found(things: Mapping[str, _Named], name: str, what: str) -> _Named:
+    try:
+        return things[name]
+    except KeyError:
+        raise UsageError(f"there is no {what} '{name}'{close(name, things)}") from None
