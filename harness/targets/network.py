@@ -1,0 +1,151 @@
+"""Network: links between namespaces, made over netlink.
+
+The only door to pyroute2. Its sockets belong to the namespace in which they were made: each is
+made, used and closed by one thread that stands in the right one, and never outside of ours.
+"""
+
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyroute2 import IPRoute
+
+from harness.errors import HarnessError
+from harness.targets import offload
+from harness.targets.namespace import Namespace, write_sysctls
+
+MTU = 1500
+PEER_MAC = "02:00:00:00:00:01"
+TARGET_MAC = "02:00:00:00:00:02"
+PEER_ADDRESSES: Mapping[str, str] = {"ipv4": "198.51.100.1", "ipv6": "2001:db8::1"}
+TARGET_ADDRESSES: Mapping[str, str] = {"ipv4": "198.51.100.2", "ipv6": "2001:db8::2"}
+
+LINK = "link"
+CLIENT_PORT = "client"
+SERVER_PORT = "server"
+BRIDGE = "bridge"
+INTERFACE = "eth0"
+
+_IFF_UP = 0x1
+_IFF_NOARP = 0x80
+_IFA_F_NODAD = 0x02
+
+# The kernel notices a carrier at once where an interface and its other end differ in their number,
+# and else up to a second later.
+_FIRST_INDEX = 11
+
+# Nothing of the kernel's speaks on the bench: there is no address, and no IPv6 at all.
+_BENCH_SYSCTLS = {
+    "net.ipv6.conf.all.disable_ipv6": "1",
+    "net.ipv6.conf.default.disable_ipv6": "1",
+}
+
+# Some of these a namespace inherits from the host; a testcase must not depend on the host.
+_STACK_SYSCTLS = {
+    "net.ipv4.conf.all.rp_filter": "0",
+    "net.ipv4.conf.default.rp_filter": "0",
+    "net.ipv4.conf.all.forwarding": "0",
+    "net.ipv4.conf.default.forwarding": "0",
+    "net.ipv6.conf.all.disable_ipv6": "0",
+    "net.ipv6.conf.default.disable_ipv6": "0",
+    "net.ipv6.conf.default.accept_ra": "0",
+    "net.ipv6.conf.default.accept_dad": "0",
+    "net.ipv6.conf.default.dad_transmits": "0",
+    "net.ipv6.conf.default.router_solicitations": "0",
+    "net.ipv6.conf.default.autoconf": "0",
+    # No link-local address: the kernel has nothing to announce by itself.
+    "net.ipv6.conf.default.addr_gen_mode": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a stack is on its link."""
+
+    mac: str
+    addresses: Mapping[str, str] = field(default_factory=dict)
+
+
+PEER = Address(PEER_MAC, PEER_ADDRESSES)
+TARGET = Address(TARGET_MAC, TARGET_ADDRESSES)
+
+
+def connect_peer(bench: Namespace, target: Namespace) -> None:
+    """Join bench and target with a veth pair; the bench's end, `LINK`, is up and has no address."""
+    target.write(_STACK_SYSCTLS)
+    with bench.entered():
+        write_sysctls(_BENCH_SYSCTLS)
+        with _routes() as routes:
+            _add_pair(
+                routes, LINK, target, index=_FIRST_INDEX, address=PEER_MAC, far_mac=TARGET_MAC
+            )
+            _raise_end(routes, LINK, flags=_IFF_NOARP)
+
+
+def connect_pair(bench: Namespace, client: Namespace, server: Namespace) -> None:
+    """Join two stacks by a bridge in the bench; its ports are `CLIENT_PORT` and `SERVER_PORT`."""
+    client.write(_STACK_SYSCTLS)
+    server.write(_STACK_SYSCTLS)
+    with bench.entered():
+        write_sysctls(_BENCH_SYSCTLS)
+        with _routes() as routes:
+            routes.link(
+                "add", ifname=BRIDGE, kind="bridge", br_stp_state=0, br_mcast_snooping=0, mtu=MTU
+            )
+            bridge = _index(routes, BRIDGE)
+            routes.link("set", index=bridge, state="up")
+            for index, (port, far, mac) in enumerate(
+                ((CLIENT_PORT, client, PEER_MAC), (SERVER_PORT, server, TARGET_MAC)), _FIRST_INDEX
+            ):
+                _add_pair(routes, port, far, index=index, far_mac=mac)
+                _raise_end(routes, port, master=bridge)
+
+
+def configure_stack(namespace: Namespace, where: Address) -> None:
+    """Give a stack its addresses on `INTERFACE`, bring it up, and route everything through it."""
+    with namespace.entered():
+        offload.switch_off(INTERFACE)
+        with _routes() as routes:
+            loopback = _index(routes, "lo")
+            index = _index(routes, INTERFACE)
+            routes.link("set", index=loopback, state="up")
+            routes.link("set", index=index, state="up")
+            routes.addr("add", index=index, address=where.addresses["ipv4"], prefixlen=24)
+            routes.addr(
+                "add",
+                index=index,
+                address=where.addresses["ipv6"],
+                prefixlen=64,
+                flags=_IFA_F_NODAD,
+            )
+            routes.route("add", family=socket.AF_INET, dst="0.0.0.0/0", oif=index, scope="link")
+            routes.route("add", family=socket.AF_INET6, dst="::/0", oif=index)
+
+
+@contextmanager
+def _routes() -> Iterator[Any]:
+    routes = IPRoute()
+    try:
+        yield routes
+    finally:
+        routes.close()
+
+
+def _add_pair(routes: Any, near: str, far: Namespace, *, far_mac: str, **own: Any) -> None:
+    peer = {"ifname": INTERFACE, "address": far_mac, "mtu": MTU, "net_ns_fd": far.descriptor}
+    routes.link("add", ifname=near, kind="veth", mtu=MTU, peer=peer, **own)
+
+
+def _raise_end(routes: Any, interface: str, **settings: Any) -> None:
+    offload.switch_off(interface)
+    flags = _IFF_UP | settings.pop("flags", 0)
+    routes.link("set", index=_index(routes, interface), flags=flags, change=flags, **settings)
+
+
+def _index(routes: Any, interface: str) -> int:
+    found = routes.link_lookup(ifname=interface)
+    if not found:
+        raise HarnessError(f"interface {interface} is not there")
+    return int(found[0])

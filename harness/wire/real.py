@@ -1,0 +1,114 @@
+"""Real clock: CLOCK_MONOTONIC, and waiting for descriptors."""
+
+import select
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from harness.wire.noise import NoiseMeter
+
+# select() takes microseconds where epoll_wait() takes milliseconds, but only low descriptors.
+_SELECTABLE = 1024
+
+
+@dataclass(slots=True, eq=False)
+class Heartbeat:
+    """Something that a clock does again and again while it waits; `due` is on that clock."""
+
+    period: float
+    callback: Callable[[float], object]
+    due: float
+
+
+@dataclass(slots=True)
+class RealClock:
+    """The machine's monotonic time; while it waits, descriptors are served and heartbeats beat.
+
+    Heartbeats tell the noise meter how late they came. Not for use from two threads.
+    """
+
+    noise: NoiseMeter = field(default_factory=NoiseMeter)
+    _epoll: select.epoll = field(default_factory=select.epoll)
+    _callbacks: dict[int, Callable[[], object]] = field(default_factory=dict)
+    _heartbeats: list[Heartbeat] = field(default_factory=list)
+
+    @property
+    def virtual(self) -> bool:
+        """Waiting costs wall time."""
+        return False
+
+    def now(self) -> float:
+        """Return CLOCK_MONOTONIC in seconds."""
+        return time.monotonic()
+
+    def watch(self, descriptor: int, callback: Callable[[], object]) -> None:
+        """Call `callback` whenever `descriptor` is readable while the clock waits.
+
+        The callback must take what made it readable. Returning False says that nothing happened
+        that a waiter cares for; anything else ends the wait.
+        """
+        self._callbacks[descriptor] = callback
+        self._epoll.register(descriptor, select.EPOLLIN)
+
+    def unwatch(self, descriptor: int) -> None:
+        """Forget a descriptor, before it is closed; one that is not watched is no error."""
+        if self._callbacks.pop(descriptor, None) is not None:
+            self._epoll.unregister(descriptor)
+
+    def every(self, period: float, callback: Callable[[float], object]) -> Callable[[], None]:
+        """Call `callback` with its intended time every `period` seconds while the clock waits.
+
+        Returns a function that ends it.
+        """
+        beat = Heartbeat(period, callback, self.now() + period)
+        self._heartbeats.append(beat)
+
+        def end() -> None:
+            if beat in self._heartbeats:
+                self._heartbeats.remove(beat)
+
+        return end
+
+    def wait(self, deadline: float) -> None:
+        """Return when a watched descriptor brought something, at `deadline` at the latest."""
+        entered = self.now()
+        for beat in self._heartbeats:
+            # What fell due while nobody waited is not late: the harness was busy, not held up.
+            beat.due = max(beat.due, entered)
+        while True:
+            self._beat()
+            wake = min([deadline, *(beat.due for beat in self._heartbeats)])
+            if self._serve(max(0.0, wake - self.now())) or self.now() >= deadline:
+                return
+
+    def close(self) -> None:
+        """Stop watching; a second call does nothing."""
+        self._callbacks.clear()
+        self._heartbeats.clear()
+        self._epoll.close()
+
+    def _beat(self) -> None:
+        for beat in tuple(self._heartbeats):
+            now = self.now()
+            if beat.due <= now:
+                due, beat.due = beat.due, now + beat.period
+                self.noise.heartbeat(due, now - due)
+                beat.callback(due)
+
+    def _serve(self, timeout: float) -> bool:
+        """Wait at most `timeout` seconds for descriptors; tell whether one brought something."""
+        if timeout:
+            if self._epoll.fileno() < _SELECTABLE:
+                select.select([self._epoll], [], [], timeout)
+            else:
+                return self._call(self._epoll.poll(timeout))
+        return self._call(self._epoll.poll(0))
+
+    def _call(self, events: list[tuple[int, int]]) -> bool:
+        # Every callback runs, even when an earlier one has already ended the wait.
+        happened = [
+            self._callbacks[descriptor]() is not False
+            for descriptor, _ in events
+            if descriptor in self._callbacks
+        ]
+        return any(happened)
