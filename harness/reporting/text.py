@@ -24,7 +24,7 @@ def cut(text: str, width: int) -> str:
         return text
     kept = text[: max(width - 1, 0)]
     edge = max(kept.rfind(", ") + 1, kept.rfind(" "))
-    if edge > len(kept) * 3 // 4:
+    if edge > len(kept) * 9 // 10:
         kept = kept[:edge].rstrip()
     return kept + ELLIPSIS
 
