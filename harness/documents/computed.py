@@ -93,7 +93,7 @@ RTO_MIN, RTO_MAX = 0.2, 120.0
 
 MEASURED_RTO = 1.1
 """How much longer than the minimum a measured RTO may be: it is the minimum plus the round trip,
-rounded up to a tick; 10 ms for the tick (HZ 100) and 10 ms for the round trip are a tenth of 0.2 s."""
+rounded up to a tick; 10 ms (HZ 100) for that and 10 ms for the round trip are a tenth of 0.2 s."""
 
 TIME_WAIT = 60.0
 """TCP_TIMEWAIT_LEN of Linux."""
@@ -141,7 +141,7 @@ def linux_syn_ladder(knobs: Knobs) -> Intervals:
 
 @computed(Kind.DURATION, needs=("syn_retries",), may=("syn_linear_timeouts", "rto_max"))
 def linux_connect_timeout(knobs: Knobs) -> Duration:
-    """Tell how long connect() takes to fail (ip-sysctl: tcp_syn_retries; 127 s, or 131 s linear)."""
+    """Tell how long connect() takes to fail (ip-sysctl: tcp_syn_retries)."""
     return _chain(_syn_timers(knobs))
 
 
@@ -159,7 +159,7 @@ def linux_synack_ladder(knobs: Knobs) -> Intervals:
 
 @computed(Kind.DURATION, needs=("synack_retries",), may=("rto_max",))
 def linux_embryonic_lifetime(knobs: Knobs) -> Duration:
-    """Tell how long an unacknowledged SYN-ACK is remembered (ip-sysctl: tcp_synack_retries; 63 s)."""
+    """Tell how long an unacknowledged SYN-ACK is remembered (ip-sysctl: tcp_synack_retries)."""
     return _chain(_take(_backoff(knobs, INITIAL_RTO), int(knobs["synack_retries"]) + 1))
 
 
@@ -217,13 +217,13 @@ def _orphan_timers(knobs: Knobs) -> tuple[tuple[float, ...], ...]:
 
 @computed(Kind.LADDER, needs=("orphan_retries",), may=("rto_min", "rto_max"))
 def linux_orphan_ladder(knobs: Knobs) -> AnyOf:
-    """Give the intervals between the FINs of an orphan (ip-sysctl: tcp_orphan_retries, tcp_retries2)."""
+    """Give the intervals between the FINs of an orphan (ip-sysctl: tcp_orphan_retries)."""
     return AnyOf(tuple(Intervals(timers[:-1], MEASURED_RTO) for timers in _orphan_timers(knobs)))
 
 
 @computed(Kind.DURATION, needs=("orphan_retries",), may=("rto_min", "rto_max"))
 def linux_orphan_lifetime(knobs: Knobs) -> AnyOf:
-    """Tell how long an orphan that nobody answers lives (ip-sysctl: tcp_orphan_retries; 102.2 s)."""
+    """Tell how long an orphan that nobody answers lives (ip-sysctl: tcp_orphan_retries)."""
     return AnyOf(tuple(_chain(timers, MEASURED_RTO) for timers in _orphan_timers(knobs)))
 
 
