@@ -7,8 +7,9 @@ r"""Notation: the one text form of a segment, in the manner of tcpdump and packe
 
 Flags are letters of `FSRP.UEWe` (`e` is AE), or `none`. `first:last(length)` counts payload only; a
 number may be negative, and is modulo 2^32. After it, in any order: `ack N`, `win N`, `urg N`,
-`reserved N`, `checksum N`, options in `<>`, and the payload in double quotes with `\xNN`, `\"` and
-`\\`. A payload that is not written is a fixed filler of the given length.
+`reserved N`, `checksum N`, `offset N` (a wrong data offset, to be sent; in no pattern), options in
+`<>`, and the payload in double quotes with `\xNN`, `\"` and `\\`. A payload that is not written is
+a fixed filler of the given length.
 
 Options: `mss N`, `wscale N`, `sackOK`, `sack 1:5 9:12`, `TS val N ecr N`, `nop`, `eol`, any other
 as `kind-34 0xcafe`, and `raw 0x0203` for octets that are no option.
@@ -51,8 +52,10 @@ _LARGEST = {
     "urg": _SIXTEEN_BITS,
     "reserved": 7,
     "checksum": _SIXTEEN_BITS,
+    "offset": 15,
 }
 _PART = "ack, win, urg, reserved, checksum, <options>, a payload in double quotes, or the end"
+_NUMBERS = r"(?:ack|win|urg|reserved|checksum)\b"
 _OPTION = "mss, wscale, sackOK, sack, TS val, nop, eol, kind-N or raw"
 _ESCAPED = re.compile(r'\\(?:x([0-9a-fA-F]{2})|(["\\]))')
 
@@ -77,6 +80,7 @@ def parse_segment(text: str) -> Segment:
         urgent=numbers.get("urg", 0),
         checksum=numbers.get("checksum"),
         reserved=numbers.get("reserved", 0),
+        data_offset=numbers.get("offset"),
     )
 
 
@@ -131,7 +135,7 @@ def _read(reader: Reader) -> _Parts:
         parts.seq, parts.length = _sequence(reader)
     while not reader.at_end():
         start = reader.place
-        if name := reader.take(r"(?:ack|win|urg|reserved|checksum)\b"):
+        if name := reader.take(_NUMBERS if reader.holes else rf"{_NUMBERS}|offset\b"):
             if name[1] in parts.numbers:
                 reader.place = start
                 reader.fail(f"{name[1]} only once")

@@ -95,7 +95,8 @@ class Segment:
     """One segment; numbers are modulo 2^32, absolute below `Connection` and relative above it.
 
     `checksum` is None where the right one is meant; a number is sent, or was received, as it
-    stands. `window` is the field of the header, before any scaling.
+    stands. `data_offset` is None, or a wrong one to be sent, in words. `reserved` is the three bits
+    before AE. `window` is the field of the header, before any scaling.
     """
 
     source_port: int = 0
@@ -109,6 +110,7 @@ class Segment:
     urgent: int = 0
     checksum: int | None = None
     reserved: int = 0
+    data_offset: int | None = None
 
     @property
     def length(self) -> int:

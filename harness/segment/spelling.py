@@ -51,6 +51,8 @@ def write(segment: Segment, *, brief: bool = False) -> str:
         parts.append(f"reserved {segment.reserved}")
     if segment.checksum is not None:
         parts.append(f"checksum {write_checksum(segment.checksum)}")
+    if segment.data_offset is not None:
+        parts.append(f"offset {segment.data_offset}")
     if segment.options:
         parts.append(write_options(segment.options))
     if not brief and segment.payload != filler(len(segment.payload)):

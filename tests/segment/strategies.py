@@ -55,5 +55,6 @@ def segments(options=any_option, **fields):
         "urgent": word,
         "checksum": st.none() | word,
         "reserved": st.integers(0, 7),
+        "data_offset": st.none() | st.integers(0, 15),
     }
     return st.builds(Segment, **(strategies | fields))
