@@ -1,0 +1,133 @@
+"""Knobs: settings by meaning, and the sysctls that they are on a kernel.
+
+`linux.toml` holds a table for each knob:
+
+    [knobs.orphan_fin_wait_2_timeout]
+    sysctl = "net.ipv4.tcp_fin_timeout"
+    unit = "s"          # of the sysctl: count, s, ms or us; a knob's value is a count or seconds
+    tuned = 3           # optional: what shrinks a long timer, in the unit of the knob
+    field = 0           # optional: which number, where a sysctl holds several
+    since = "6.5"       # optional: the first kernel that has it
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from types import MappingProxyType
+from typing import Any
+
+from harness.errors import HarnessError
+
+_SCALES = {"count": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
+_FIELDS = {"sysctl", "unit", "tuned", "field", "since"}
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """One setting; `scale` turns the sysctl's number into seconds, and is 1 for counts."""
+
+    name: str
+    sysctl: str
+    scale: float = 1.0
+    tuned: float | None = None
+    field: int | None = None
+    since: str | None = None
+
+    def value(self, text: str) -> float:
+        """Read the knob from the sysctl's text; ValueError if it holds no such number."""
+        words = text.split()
+        at = self.field or 0
+        if at >= len(words):
+            raise ValueError(f"{self.sysctl} holds {text!r}, which has no number {at + 1}")
+        return float(words[at]) * self.scale
+
+    def text(self, value: float, present: str) -> str:
+        """Spell a value for the sysctl, whose other numbers stay as they are at `present`."""
+        number = str(round(value / self.scale))
+        if self.field is None:
+            return number
+        words = present.split()
+        words[self.field] = number
+        return " ".join(words)
+
+
+@dataclass(frozen=True, slots=True)
+class Knobs:
+    """The knobs of a stack, by name."""
+
+    by_name: Mapping[str, Knob]
+
+    def tuned(self) -> dict[str, float]:
+        """Return the values that shrink long timers."""
+        return {name: knob.tuned for name, knob in self.by_name.items() if knob.tuned is not None}
+
+    def sysctls(self) -> tuple[str, ...]:
+        """Return the sysctls that the knobs are, each once."""
+        return tuple(dict.fromkeys(knob.sysctl for knob in self.by_name.values()))
+
+    def values(self, sysctls: Mapping[str, str]) -> dict[str, float]:
+        """Read the knobs from sysctls; those that the kernel does not have are left out."""
+        return {
+            name: knob.value(sysctls[knob.sysctl])
+            for name, knob in self.by_name.items()
+            if knob.sysctl in sysctls
+        }
+
+    def writes(self, values: Mapping[str, float], present: Mapping[str, str]) -> dict[str, str]:
+        """Spell knobs as sysctls, given those that are there; what is not there is left out.
+
+        HarnessError for a knob that no document names: a misspelt one would tune nothing.
+        """
+        found: dict[str, str] = {}
+        for name, value in values.items():
+            knob = self.by_name.get(name)
+            if knob is None:
+                raise HarnessError(f"no knob is called {name!r}")
+            if knob.sysctl in present:
+                before = found.get(knob.sysctl, present[knob.sysctl])
+                found[knob.sysctl] = knob.text(value, before)
+        return found
+
+
+def load(stack: str = "linux") -> Knobs:
+    """Return the knobs of a stack, from the file that lies beside this one."""
+    name = f"{stack}.toml"
+    return parse(resources.files(__package__).joinpath(name).read_text("utf-8"), name)
+
+
+def parse(text: str, name: str) -> Knobs:
+    """Read the knobs from TOML; HarnessError, with the file's name, for anything out of form."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise HarnessError(f"{name}: {error}") from error
+    if set(tables) != {"knobs"}:
+        raise HarnessError(f"{name}: the tables are {sorted(tables)}, not [knobs.NAME] alone")
+    found = {key: _knob(key, table, name) for key, table in tables["knobs"].items()}
+    return Knobs(MappingProxyType(found))
+
+
+def _knob(key: str, table: Any, name: str) -> Knob:
+    where = f"{name}: [knobs.{key}]"
+    if not isinstance(table, dict):
+        raise HarnessError(f"{where} is not a table")
+    if unknown := sorted(set(table) - _FIELDS):
+        raise HarnessError(f"{where} has a field that knobs do not have: {unknown[0]}")
+    sysctl, unit = table.get("sysctl"), table.get("unit")
+    if not isinstance(sysctl, str) or not sysctl.startswith("net."):
+        raise HarnessError(f"{where}: sysctl is {sysctl!r}, not a name that begins with net.")
+    if unit not in _SCALES:
+        raise HarnessError(f"{where}: unit is {unit!r}, not one of {', '.join(_SCALES)}")
+    tuned, position, since = (table.get(word) for word in ("tuned", "field", "since"))
+    if not (tuned is None or _is_number(tuned)):
+        raise HarnessError(f"{where}: tuned is {tuned!r}, not a number")
+    if not (position is None or (type(position) is int and position >= 0)):
+        raise HarnessError(f"{where}: field is {position!r}, not 0 or a number above it")
+    if not (since is None or isinstance(since, str)):
+        raise HarnessError(f"{where}: since is {since!r}, not a version in quotes")
+    return Knob(key, sysctl, _SCALES[unit], tuned, position, since)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
