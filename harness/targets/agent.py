@@ -917,10 +917,9 @@ def _firewall_error(said: str) -> str:
 
 
 def _sock_diag() -> ModuleType | None:
-    for name in ("harness.targets.sock_diag", "sock_diag"):
-        # It may not be there, or be too new for this Python; /proc is read then.
-        with contextlib.suppress(Exception):
-            return importlib.import_module(name)
+    # It may not be there, or be too new for this Python; /proc is read then.
+    with contextlib.suppress(Exception):
+        return importlib.import_module(f"{__package__}.sock_diag" if __package__ else "sock_diag")
     return None
 
 

@@ -1,0 +1,226 @@
+"""Sockets: the socket interface of a target, as testcases use it."""
+
+import base64
+import errno
+import ipaddress
+from typing import Any
+
+from harness.endpoint import Endpoint
+from harness.errors import HarnessError, Inconclusive, Unsupported
+from harness.targets import sock_diag
+from harness.targets.calls import Call, Desk
+
+# A testcase names the option of IPv4; these are the same of IPv6.
+_OF_IPV6 = {
+    "IP_MINTTL": "IPV6_MINHOPCOUNT",
+    "IP_MTU": "IPV6_MTU",
+    "IP_MTU_DISCOVER": "IPV6_MTU_DISCOVER",
+    "IP_RECVERR": "IPV6_RECVERR",
+    "IP_TOS": "IPV6_TCLASS",
+    "IP_TTL": "IPV6_UNICAST_HOPS",
+}
+
+# A close() waits for the other side only where SO_LINGER says so; that is left under way.
+_CLOSING = 0.2
+
+
+class Socket:
+    """A socket inside the target. What its calls return is the testcase's to look at."""
+
+    def __init__(self, desk: Desk, number: int, family: str) -> None:
+        self._desk = desk
+        self._number = number
+        self._family = family
+
+    def bind(self, port: int, address: str | None = None) -> Call:
+        """Bind to a port (0: any) of one address, or of all."""
+        where = {} if address is None else {"address": address}
+        return self._do("bind", f"bind({port})", port=port, **where)
+
+    def listen(self, backlog: int = 8) -> Call:
+        """Let others connect."""
+        return self._do("listen", f"listen({backlog})", backlog=backlog)
+
+    def accept(self) -> Call:
+        """Take the next connection; its socket is the call's `socket`."""
+
+        def accepted(value: Any) -> Socket:
+            return Socket(self._desk, natural(value["socket"]), self._family)
+
+        return self._desk.start("accept", "accept()", read=accepted, socket=self._number)
+
+    def connect(self, remote: Endpoint) -> Call:
+        """Connect to an endpoint; may be asked again after a failure."""
+        return self._desk.start(
+            "connect",
+            f"connect({remote.port})",
+            made=self,
+            socket=self._number,
+            address=remote.address,
+            port=remote.port,
+        )
+
+    def send(self, data: bytes | int, *, urgent: bool = False) -> Call:
+        """Send octets, or so many letters of the alphabet; its value is the octets taken."""
+        size = data if isinstance(data, int) else len(data)
+        what: dict[str, Any] = {"size": data}
+        if isinstance(data, bytes):
+            what = {"data": base64.b64encode(data).decode("ascii")}
+        text = f"send({size}, MSG_OOB)" if urgent else f"send({size})"
+        return self._start("send", text, quiet=True, urgent=urgent, **what)
+
+    def receive(self, size: int = 65536, *, urgent: bool = False, peek: bool = False) -> Call:
+        """Receive at most so many octets; its value is the octets, none at the end of the file."""
+        text = "recv(MSG_OOB)" if urgent else "recv()"
+        return self._desk.start(
+            "receive",
+            text,
+            read=_octets,
+            socket=self._number,
+            size=size,
+            urgent=urgent,
+            peek=peek,
+        )
+
+    def wait_for(self, *events: str) -> Call:
+        """Wait for POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLERR or POLLHUP, any of those named."""
+        return self._start("wait", f"poll({', '.join(events)})", events=list(events))
+
+    def shutdown(self, how: str) -> Call:
+        """Stop one direction, "read" or "write", or "both"."""
+        return self._do("shutdown", f"shutdown({how})", how=how)
+
+    def close(self) -> Call:
+        """Let go of it; under way for as long as SO_LINGER lets close() wait."""
+        return self._start("close", "close()", quiet=True).wait(_CLOSING)
+
+    def set(self, option: str, value: Any) -> None:
+        """Set a socket option by its name; Unsupported if the target does not have or take it.
+
+        SO_LINGER takes [on, seconds]. Options of IPv4's name stand for those of IPv6 too.
+        """
+        name = self._spelt(option)
+        try:
+            self._desk.ask("set", socket=self._number, option=name, value=value)
+        except OSError as error:
+            raise self._without(name, error, f" = {value}") from None
+        self._desk.note(self._desk.clock.now(), f"setsockopt({name}, {value})")
+
+    def get(self, option: str) -> Any:
+        """Return a socket option's value; Unsupported if the target does not have it."""
+        name = self._spelt(option)
+        try:
+            return self._desk.ask("get", socket=self._number, option=name)
+        except OSError as error:
+            raise self._without(name, error) from None
+
+    @property
+    def local(self) -> Endpoint:
+        """Its own address and port."""
+        return self._desk.read("getsockname()", self._look("name"), _endpoint)  # type: ignore[no-any-return]
+
+    @property
+    def remote(self) -> Endpoint:
+        """The address and port that it is connected to; Inconclusive if it is not connected."""
+        return self._desk.read("getpeername()", self._look("peername"), _endpoint)  # type: ignore[no-any-return]
+
+    def info(self) -> dict[str, Any]:
+        """Return TCP_INFO by the names of `sock_diag.tcp_info`."""
+        octets = self._desk.read("TCP_INFO", self._look("info"), _octets)
+        return sock_diag.tcp_info(octets)
+
+    def errors(self) -> list[dict[str, Any]]:
+        """Empty the error queue (IP_RECVERR); an entry has error, origin, type, code, offender."""
+        return list(self._look("errors"))
+
+    def spawn(self) -> "Child":
+        """Hand the socket to a child process, the only one that holds it from now on."""
+        number = self._look("spawn")
+        self._desk.note(self._desk.clock.now(), "fork()")
+        return Child(self._desk, self._desk.read("fork()", number, natural))
+
+    def _look(self, operation: str) -> Any:
+        try:
+            return self._desk.ask(operation, socket=self._number)
+        except OSError as error:
+            if error.errno == errno.ENOPROTOOPT:
+                raise Unsupported(f"{self._desk.name} has no {operation} of a socket") from None
+            raise Inconclusive(f"{operation} of a socket failed: {_named(error)}") from None
+
+    def _spelt(self, option: str) -> str:
+        return _OF_IPV6.get(option, option) if self._family == "ipv6" else option
+
+    def _without(self, name: str, error: OSError, setting: str = "") -> Unsupported | HarnessError:
+        if error.errno == errno.EBADF:
+            return HarnessError(f"{name} of a socket that is closed")
+        if error.errno == errno.ENOPROTOOPT:
+            return Unsupported(f"{self._desk.name} has no {name}")
+        return Unsupported(f"{self._desk.name} refuses {name}{setting}: {_named(error)}")
+
+    def _start(self, operation: str, text: str, *, quiet: bool = False, **arguments: Any) -> Call:
+        return self._desk.start(operation, text, quiet=quiet, socket=self._number, **arguments)
+
+    def _do(self, operation: str, text: str, **arguments: Any) -> Call:
+        return self._desk.do(operation, text, socket=self._number, **arguments)
+
+
+class Listener:
+    """A listening socket and its port."""
+
+    def __init__(self, socket: Socket, port: int) -> None:
+        self.socket = socket
+        self.port = port
+
+    def accept(self) -> Call:
+        """Take the next connection; its socket is the call's `socket`."""
+        return self.socket.accept()
+
+    def close(self) -> Call:
+        """Stop listening."""
+        return self.socket.close()
+
+
+class Child:
+    """A process inside the target that holds a socket and does nothing."""
+
+    def __init__(self, desk: Desk, number: int) -> None:
+        self._desk = desk
+        self._number = number
+
+    def kill(self, signal: str = "SIGKILL") -> None:
+        """Send it a signal, and wait for its end unless the signal is SIGSTOP or SIGCONT."""
+        self._end("kill", f"kill({signal})", signal=signal)
+
+    def exit(self) -> None:
+        """Let it exit without having closed the socket."""
+        self._end("exit", "exit()")
+
+    def _end(self, operation: str, text: str, **arguments: Any) -> None:
+        self._desk.note(self._desk.clock.now(), text)
+        try:
+            self._desk.ask(operation, process=self._number, **arguments)
+        except OSError as error:
+            raise HarnessError(f"{text} of a child failed: {_named(error)}") from None
+
+
+def natural(value: Any) -> int:
+    """Return a number that is not negative; TypeError or ValueError for anything else."""
+    if type(value) is not int:
+        raise TypeError("not a number")
+    if value < 0:
+        raise ValueError("negative")
+    return value
+
+
+def _named(error: OSError) -> str:
+    return errno.errorcode.get(error.errno or 0, str(error))
+
+
+def _octets(value: Any) -> bytes:
+    return base64.b64decode(value, validate=True)
+
+
+def _endpoint(value: Any) -> Endpoint:
+    address, port = value
+    ipaddress.ip_address(address)
+    return Endpoint(address, natural(port))
