@@ -53,6 +53,13 @@ class Library:
         """Return a measure by its name; UsageError with a close one if there is none."""
         return _found(self.measures, name, "measure")
 
+    def check_measure(self, name: str, where: str) -> None:
+        """Refuse an unknown measure that stands somewhere; UsageError says where."""
+        try:
+            self.measure(name)
+        except UsageError as error:
+            raise UsageError(f"{where}: {error}") from None
+
     def claim(self, name: str) -> Claim:
         """Return a claim by its id; UsageError with a close one if there is none."""
         return _found(self.claims, name, "claim")
