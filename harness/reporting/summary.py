@@ -14,7 +14,7 @@ from harness.reporting.text import columns, counted, cut, distinct, filled, list
 WIDTH = 100
 """Columns that the summary is laid out for."""
 
-CLAIM_WIDTH = 24
+NAME_WIDTH = 40
 
 JUDGED = (Verdict.CONFORMS, Verdict.PERMITTED, Verdict.DEVIATES)
 """The verdicts that say something about the target."""
@@ -152,7 +152,7 @@ def _informative(
 
 def _rows(rows: Sequence[tuple[str, str, str]], share: float) -> list[str]:
     """Lay out claim and two texts on one line each; the first gets at most `share` of the room."""
-    named = min(CLAIM_WIDTH, max(len(printable(row[0])) for row in rows))
+    named = min(NAME_WIDTH, max(len(printable(row[0])) for row in rows))
     room = WIDTH - 2 - named - 4
     first = min(int(room * share), max(len(printable(row[1])) for row in rows))
     cells = [
@@ -211,7 +211,7 @@ def _table(write_line: WriteLine, judgements: Sequence[Judgement]) -> None:
             len({one.measure for one in judged}),
             len({one.claim for one in judged}),
         ]
-        rows.append([cut(printable(target), CLAIM_WIDTH), *map(str, counts)])
+        rows.append([cut(printable(target), NAME_WIDTH), *map(str, counts)])
     write_line("")
     for place, line in enumerate(columns(rows, right=True, gap=1)):
         write_line(line, bold=place == 0)
