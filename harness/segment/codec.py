@@ -106,16 +106,18 @@ def decode_frame(octets: bytes) -> EthernetFrame | None:
     """Read an Ethernet frame; None when it is shorter than an Ethernet header."""
     if len(octets) < _ETHERNET_HEADER:
         return None
-    header = Ether(octets[:_ETHERNET_HEADER])
+    # By hand: Scapy takes a small type for a length, and makes another layer of it.
+    destination_mac, source_mac = octets[:6].hex(":"), octets[6:12].hex(":")
+    kind = int.from_bytes(octets[12:_ETHERNET_HEADER])
     rest = octets[_ETHERNET_HEADER:]
     content: Datagram | ArpRequest | NeighbourSolicitation | None = None
-    if header.type == _ARP_TYPE:
+    if kind == _ARP_TYPE:
         content = _decode_arp_request(rest)
-    elif header.type in _TYPES:
-        content = decode(rest, _TYPES[header.type])
+    elif kind in _TYPES:
+        content = decode(rest, _TYPES[kind])
         if content is not None and content.icmp is not None:
-            content = _neighbour_solicitation(content, content.icmp, str(header.src)) or content
-    return EthernetFrame(str(header.src), str(header.dst), content)
+            content = _neighbour_solicitation(content, content.icmp, source_mac) or content
+    return EthernetFrame(source_mac, destination_mac, content)
 
 
 def encode_arp_reply(request: ArpRequest, mac: str) -> bytes:

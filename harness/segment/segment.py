@@ -116,3 +116,49 @@ class Segment:
     def length(self) -> int:
         """SEG.LEN: the octets of sequence space that the segment occupies, SYN and FIN included."""
         return len(self.payload) + bool(self.flags & Flags.SYN) + bool(self.flags & Flags.FIN)
+
+    @property
+    def syn(self) -> bool:
+        """Whether SYN is set."""
+        return bool(self.flags & Flags.SYN)
+
+    @property
+    def fin(self) -> bool:
+        """Whether FIN is set."""
+        return bool(self.flags & Flags.FIN)
+
+    @property
+    def rst(self) -> bool:
+        """Whether RST is set."""
+        return bool(self.flags & Flags.RST)
+
+    @property
+    def mss(self) -> int | None:
+        """The value of the first MSS option, or None."""
+        found = (o.value for o in self.options if isinstance(o, MaximumSegmentSize))
+        return next(found, None)
+
+    def option_names(self, *, padding: bool = True) -> str:
+        """Return the names of the options in their order, comma-separated.
+
+        They are the notation's: mss, wscale, sackOK, sack, TS, nop, eol, kind-N, raw. Without
+        `padding` NOP and EOL are left out.
+        """
+        shown = [o for o in self.options if padding or not isinstance(o, NoOperation | EndOfList)]
+        return ",".join(_name(option) for option in shown)
+
+
+_NAMES: dict[type, str] = {
+    EndOfList: "eol",
+    NoOperation: "nop",
+    MaximumSegmentSize: "mss",
+    WindowScale: "wscale",
+    SackPermitted: "sackOK",
+    Sack: "sack",
+    Timestamps: "TS",
+    RawOption: "raw",
+}
+
+
+def _name(option: Option) -> str:
+    return f"kind-{option.kind}" if isinstance(option, UnknownOption) else _NAMES[type(option)]

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP, UDP, fragment
 from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, IPv6
@@ -181,6 +181,7 @@ def test_a_wrong_data_offset_is_sent_on_request(offset):
     assert codec.decode(octets, "ipv4") is None
 
 
+@settings(max_examples=300)
 @given(st.binary(max_size=120))
 def test_garbage_never_raises(octets):
     """Whatever octets arrive, decoding them does not fail."""
@@ -189,6 +190,17 @@ def test_garbage_never_raises(octets):
         codec.decode_frame(bytes(12) + kind + octets)
     for family in FAMILIES:
         codec.decode(octets, family)
+
+
+@pytest.mark.parametrize("kind", [*range(0, 0x0700, 0x40), 0x8100, 0x88CC, 0xFFFF])
+def test_frames_of_other_types_have_no_content(kind):
+    """A length, a VLAN tag or any other type is told with its addresses and no content."""
+    frame = codec.decode_frame(bytes(range(12)) + kind.to_bytes(2) + bytes(46))
+    assert (frame.destination_mac, frame.source_mac, frame.content) == (
+        "00:01:02:03:04:05",
+        "06:07:08:09:0a:0b",
+        None,
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -1,0 +1,204 @@
+"""Saboteur: a link that spoils what the target sends, to show that testcases can fail."""
+
+import dataclasses
+import enum
+import heapq
+import itertools
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from harness.errors import UsageError
+from harness.segment import codec, sequence
+from harness.segment.datagram import Datagram
+from harness.segment.notation import parse_flags
+from harness.segment.segment import Flags, Segment
+from harness.wire.clock import Clock
+from harness.wire.link import Frame, Link
+
+_EXAMPLES = "'drop R.', 'drop 3rd S', 'delay S. 0.5', 'duplicate any', 'alter R. ack+1'"
+_WORDS = re.compile(
+    r"(?P<verb>drop|delay|duplicate|alter)"
+    r"(?: (?P<ordinal>[1-9][0-9]{0,5})(?:st|nd|rd|th))?"
+    r" (?P<flags>[^ ]+)"
+    r"(?: (?P<argument>[^ ]+))?"
+)
+_CHANGE = re.compile(r"(?P<field>seq|ack|win|urg)(?P<sign>[-+=])(?P<number>[0-9]{1,10})")
+_FIELDS = {"seq": "seq", "ack": "ack", "win": "window", "urg": "urgent"}
+_SIZES = {"seq": sequence.MODULUS, "ack": sequence.MODULUS, "win": 1 << 16, "urg": 1 << 16}
+
+
+class Verb(enum.StrEnum):
+    """What is done to a frame."""
+
+    DROP = "drop"
+    DELAY = "delay"
+    DUPLICATE = "duplicate"
+    ALTER = "alter"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is done to one field: `sign` is `+`, `-` or `=`."""
+
+    field: str
+    sign: str
+    number: int
+
+    def applied(self, segment: Segment) -> Segment:
+        """Return the segment with the field changed, modulo its size, and a right checksum."""
+        name = _FIELDS[self.field]
+        base = 0 if self.sign == "=" else getattr(segment, name)
+        number = base - self.number if self.sign == "-" else base + self.number
+        fields: dict[str, Any] = {name: number % _SIZES[self.field]}
+        return dataclasses.replace(segment, checksum=None, **fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Sabotage:
+    """What to do to which segments of the target; made by `parse_sabotage`.
+
+    `flags` are exact but for PSH, None is any segment; `ordinal` is the only one of them that is
+    spoiled, counted from 1, None is every one. `seconds` is how much later a delayed frame comes.
+    """
+
+    verb: Verb
+    flags: Flags | None
+    ordinal: int | None = None
+    seconds: float = 0.0
+    change: Change | None = None
+
+    def fits(self, segment: Segment) -> bool:
+        """Tell whether the segment has the flags."""
+        return self.flags is None or not (segment.flags ^ self.flags) & ~Flags.PSH
+
+
+def parse_sabotage(text: str) -> Sabotage:
+    """Read a sabotage, `VERB [ORDINAL] FLAGS [ARGUMENT]`; UsageError when the text is none.
+
+    `drop R.`, `drop 3rd S`, `drop any`, `delay S. 0.5` (seconds), `duplicate F.`, and `alter` with
+    `+`, `-` or `=` on seq, ack, win or urg: `alter R. ack+1`.
+    """
+    words = _WORDS.fullmatch(" ".join(text.split()))
+    if words is None:
+        raise UsageError(f"sabotage {text!r}: write it like one of {_EXAMPLES}")
+    verb = Verb(words["verb"])
+    try:
+        flags = None if words["flags"] == "any" else parse_flags(words["flags"])
+    except UsageError:
+        raise UsageError(
+            f"sabotage {text!r}: {words['flags']!r} is neither flags nor 'any': "
+            f"write it like one of {_EXAMPLES}"
+        ) from None
+    plain = Sabotage(verb, flags, int(words["ordinal"]) if words["ordinal"] else None)
+    argument = words["argument"] or ""
+    if verb is Verb.DELAY:
+        return dataclasses.replace(plain, seconds=_seconds(text, argument))
+    if verb is Verb.ALTER:
+        return dataclasses.replace(plain, change=_change(text, argument))
+    if argument:
+        raise UsageError(f"sabotage {text!r}: leave out {argument!r}, {verb} needs no more")
+    return plain
+
+
+def _seconds(text: str, argument: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?", argument):
+        raise UsageError(f"sabotage {text!r}: say for how many seconds, as in 'delay S. 0.5'")
+    return float(argument)
+
+
+def _change(text: str, argument: str) -> Change:
+    change = _CHANGE.fullmatch(argument)
+    if change is None:
+        raise UsageError(
+            f"sabotage {text!r}: say what to alter in seq, ack, win or urg, "
+            "as in 'alter R. ack+1' or 'alter S. win=0'"
+        )
+    return Change(change["field"], change["sign"], int(change["number"]))
+
+
+class Saboteur:
+    """A link on which segments of the target that fit the sabotage are spoiled."""
+
+    def __init__(self, link: Link, sabotage: Sabotage) -> None:
+        self._link = link
+        self._sabotage = sabotage
+        self._fitting = 0
+        self._orders = itertools.count()
+        # Stamp, order, held back, frame: the order makes frames of one stamp come as captured.
+        self._frames: list[tuple[float, int, bool, Frame]] = []
+
+    @property
+    def clock(self) -> Clock:
+        """A clock that also returns from waiting when a delayed frame is due."""
+        return _ImpatientClock(self._link.clock, self)
+
+    @property
+    def lost(self) -> int:
+        """Frames that the capture lost so far; what was dropped on purpose is not among them."""
+        return self._link.lost
+
+    @property
+    def due(self) -> float:
+        """When the next delayed frame is due, infinite when there is none."""
+        return min((stamp for stamp, _, held, _ in self._frames if held), default=math.inf)
+
+    def send(self, octets: bytes) -> None:
+        """Put one Ethernet frame on the wire, as it is."""
+        self._link.send(octets)
+
+    def poll(self) -> Frame | None:
+        """Return the next frame of what is left of the capture."""
+        while (frame := self._link.poll()) is not None:
+            for spoiled in self._spoiled(frame):
+                held = spoiled.stamp > frame.stamp
+                entry = (spoiled.stamp, next(self._orders), held, spoiled)
+                heapq.heappush(self._frames, entry)
+        if not self._frames:
+            return None
+        stamp, _, held, _ = self._frames[0]
+        if held and stamp > self._link.clock.now():
+            return None
+        return heapq.heappop(self._frames)[3]
+
+    def close(self) -> None:
+        """Close the link; a second call does nothing."""
+        self._link.close()
+
+    def _spoiled(self, frame: Frame) -> list[Frame]:
+        sabotage = self._sabotage
+        ethernet = None if frame.sent else codec.decode_frame(frame.octets)
+        datagram = ethernet.content if ethernet is not None else None
+        if ethernet is None or not isinstance(datagram, Datagram) or datagram.segment is None:
+            return [frame]
+        if not sabotage.fits(datagram.segment):
+            return [frame]
+        self._fitting += 1
+        if sabotage.ordinal not in (None, self._fitting):
+            return [frame]
+        if sabotage.change is not None:
+            changed = sabotage.change.applied(datagram.segment)
+            datagram = dataclasses.replace(datagram, content=changed)
+            ends = (ethernet.source_mac, ethernet.destination_mac)
+            return [dataclasses.replace(frame, octets=codec.encode_frame(*ends, datagram))]
+        later = dataclasses.replace(frame, stamp=frame.stamp + sabotage.seconds)
+        return {Verb.DROP: [], Verb.DUPLICATE: [frame, frame]}.get(sabotage.verb, [later])
+
+
+@dataclass(frozen=True, slots=True)
+class _ImpatientClock:
+    """The link's clock, for which a delayed frame is something that happens."""
+
+    clock: Clock
+    saboteur: Saboteur
+
+    @property
+    def virtual(self) -> bool:
+        return self.clock.virtual
+
+    def now(self) -> float:
+        return self.clock.now()
+
+    def wait(self, deadline: float) -> None:
+        self.clock.wait(min(deadline, self.saboteur.due))

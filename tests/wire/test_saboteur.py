@@ -1,0 +1,143 @@
+import pytest
+
+from harness.errors import UsageError
+from harness.segment import codec
+from harness.segment.notation import write
+from harness.wire.link import Frame
+from harness.wire.saboteur import Saboteur, parse_sabotage
+from tests.wire.hosts import FAMILIES, drained, frame_from_target, pair, run
+
+
+def seen_through(text, *sent):
+    """What is left of the target's segments a while after the last."""
+    clock, near, far = pair()
+    saboteur = Saboteur(near, parse_sabotage(text))
+    for segment in sent:
+        far.send(frame_from_target(segment))
+        run(clock, 1.0)
+    run(clock, 10.0)
+    return [told(frame) for frame in drained(saboteur)]
+
+
+def told(frame):
+    datagram = codec.decode_frame(frame.octets).content
+    assert datagram.checksum_right
+    return write(datagram.segment, brief=True)
+
+
+SYN, SYN_ACK, ACK = "S 0:0(0)", "S. 0:0(0) ack 1", ". 1:1(0) ack 1"
+RST, DATA = "R 1:1(0)", "P. 1:6(5) ack 1"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("drop S.", [SYN, ACK, SYN, DATA, RST]),
+        ("drop S", [SYN_ACK, ACK, DATA, RST]),
+        ("drop 2nd S", [SYN, SYN_ACK, ACK, DATA, RST]),
+        ("drop 3rd S", [SYN, SYN_ACK, ACK, SYN, DATA, RST]),
+        ("drop .", [SYN, SYN_ACK, SYN, RST]),
+        ("drop P.", [SYN, SYN_ACK, SYN, RST]),
+        ("drop any", []),
+        ("drop 4th any", [SYN, SYN_ACK, ACK, DATA, RST]),
+        ("drop none", [SYN, SYN_ACK, ACK, SYN, DATA, RST]),
+        ("duplicate R", [SYN, SYN_ACK, ACK, SYN, DATA, RST, RST]),
+        ("duplicate 1st S", [SYN, SYN, SYN_ACK, ACK, SYN, DATA, RST]),
+        ("alter R seq+1", [SYN, SYN_ACK, ACK, SYN, DATA, "R 2:2(0)"]),
+        ("alter S. ack-3", [SYN, "S. 0:0(0) ack -2", ACK, SYN, DATA, RST]),
+        ("alter 2nd . seq=9", [SYN, SYN_ACK, ACK, SYN, "P. 9:14(5) ack 1", RST]),
+        ("alter R urg=7", [SYN, SYN_ACK, ACK, SYN, DATA, "R 1:1(0) urg 7"]),
+        ("delay 1st S 30", [SYN_ACK, ACK, SYN, DATA, RST]),
+    ],
+)
+def test_each_verb_spoils_what_fits_and_nothing_else(text, left):
+    """Flags are exact but for PSH, an ordinal spoils one segment only."""
+    assert seen_through(text, SYN, SYN_ACK, ACK, SYN, DATA, RST) == left
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_altered_window_has_a_right_checksum(family):
+    """What is altered arrives as if the target had meant it, in both families."""
+    clock, near, far = pair()
+    saboteur = Saboteur(near, parse_sabotage("alter S. win=0"))
+    far.send(frame_from_target("S. 0:0(0) ack 1 <mss 1460,nop,wscale 7>", family))
+    clock.wait(1.0)
+    datagram = codec.decode_frame(saboteur.poll().octets).content
+    assert datagram.checksum_right
+    assert write(datagram.segment) == "S. 0:0(0) ack 1 win 0 <mss 1460,nop,wscale 7>"
+
+
+def test_a_delayed_frame_comes_later_and_ends_a_wait():
+    """The stamp is later by the delay, and the clock wakes whoever waits."""
+    _, near, far = pair(delay=0.25)
+    saboteur = Saboteur(near, parse_sabotage("delay S. 0.5"))
+    octets = frame_from_target(SYN_ACK)
+    far.send(octets)
+    saboteur.clock.wait(9.0)
+    assert (saboteur.clock.now(), saboteur.poll()) == (0.25, None)
+    saboteur.clock.wait(9.0)
+    assert saboteur.clock.now() == 0.75
+    assert saboteur.poll() == Frame(0.75, False, octets)
+    saboteur.clock.wait(9.0)
+    assert (saboteur.clock.now(), saboteur.clock.virtual) == (9.0, True)
+
+
+def test_a_delayed_frame_stands_where_its_stamp_says():
+    """Frames that passed meanwhile come before the delayed one."""
+    clock, near, far = pair()
+    saboteur = Saboteur(near, parse_sabotage("delay S 0.5"))
+    for segment in (SYN, ACK, SYN_ACK):
+        far.send(frame_from_target(segment))
+        run(clock, 0.4)
+    frames = drained(saboteur)
+    assert [told(frame) for frame in frames] == [ACK, SYN, SYN_ACK]
+    assert [frame.stamp for frame in frames] == sorted(frame.stamp for frame in frames)
+
+
+def test_what_the_harness_sends_is_not_spoiled():
+    """Only frames that come from the target are touched, and only those with TCP."""
+    clock, near, far = pair()
+    saboteur = Saboteur(near, parse_sabotage("drop any"))
+    octets = frame_from_target(SYN)
+    saboteur.send(octets)
+    far.send(b"garbage that is no frame of TCP")
+    clock.wait(1.0)
+    assert [frame.octets for frame in drained(saboteur)] == [
+        octets,
+        b"garbage that is no frame of TCP",
+    ]
+    assert saboteur.lost == 0
+    saboteur.close()
+    near.send(octets)
+    assert saboteur.poll() is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "drop",
+        "lose S",
+        "drop X",
+        "drop S extra",
+        "drop 0th S",
+        "drop third S",
+        "drop 3 S",
+        "delay S",
+        "delay S soon",
+        "delay S -1",
+        "alter S",
+        "alter S mss=5",
+        "alter S ack*2",
+        "duplicate S 2",
+        "drop S. drop R",
+    ],
+)
+def test_a_bad_sabotage_says_how_to_write_one(text):
+    """The error is one line with the text and an example."""
+    with pytest.raises(UsageError) as raised:
+        parse_sabotage(text)
+    message = str(raised.value)
+    assert repr(text) in message
+    assert "as in '" in message or "like one of" in message or "leave out" in message
+    assert "\n" not in message
