@@ -130,12 +130,13 @@ class Shape:
 
     @property
     def text(self) -> str:
-        """`each interval 2 times the one before, 6 repetitions`."""
+        """`each interval twice the one before, 6 repetitions`."""
         parts = []
         if self.first is not None:
             parts.append(f"the first interval {self.first.text}")
         if self.ratio is not None:
-            parts.append(f"each interval {number(self.ratio)} times the one before")
+            times = "twice" if self.ratio == 2 else f"{number(self.ratio)} times"
+            parts.append(f"each interval {times} the one before")
             if self.start > 1:
                 parts[-1] += f", from interval {self.start} on"
             if self.up_to is not None:
@@ -143,8 +144,8 @@ class Shape:
         if self.constant is not None:
             parts.append(f"every {number(self.constant)} s")
         if self.count is not None:
-            one = self.count.values == (1,)
-            parts.append(f"{self.count.text} repetition{'' if one else 's'}")
+            few = "repetition" if self.count.text.split()[-1] == "1" else "repetitions"
+            parts.append(f"{self.count.text} {few}")
         return ", ".join(parts)
 
     @property

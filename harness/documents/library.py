@@ -81,24 +81,28 @@ class Library:
     def nominal(
         self, measure: str, facts: Facts, *, knobs: Mapping[str, float] | None = None
     ) -> float | None:
-        """Return how long a measure takes on a stack, in seconds, by the documents about it.
+        """Return how long a measure takes on a stack, in seconds, by the documents.
 
-        `knobs` are those in force, if they are not the effective ones of the facts. None says that
-        no document about the stack gives a time. What is said of a default counts only where the
-        knobs stand at it.
+        `knobs` are those in force, if they are not the effective ones of the facts. What binding
+        documents about the stack say comes first; where they give no time, what binding ones say
+        of every stack, and then what others say of this one. None says that none gives a time.
+        What is said of a default counts only where the knobs stand at it.
         """
         effective = facts.effective if knobs is None else knobs
-        times = []
+        by_rank: tuple[list[float], list[float], list[float]] = ([], [], [])
         for claim, judged in self.claims_about(measure):
-            if claim.stacks is None or not claim.applies(facts.stack, facts.version):
+            if not claim.applies(facts.stack, facts.version):
                 continue
             if tuned(judged.default_of, effective, facts.defaults):
                 continue
             try:
-                times.append(nominal(resolve(judged.expectation, effective)))
+                time = nominal(resolve(judged.expectation, effective))
             except MissingKnobError:
                 continue
-        return max((time for time in times if time is not None), default=None)
+            rank = (0 if claim.stacks else 1) if claim.document.binding else 2
+            if time is not None and (rank < 2 or claim.stacks):
+                by_rank[rank].append(time)
+        return next((max(times) for times in by_rank if times), None)
 
 
 def tuned(

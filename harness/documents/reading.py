@@ -1,5 +1,6 @@
 """Reading: documents and measures from TOML, every mistake with its file, line and claim."""
 
+import functools
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -8,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.documents.claim import Claim, Document, Judged, Strength
+from harness.documents.computed import FUNCTIONS
 from harness.documents.measure import Kind, Measure
 from harness.documents.parsing import check_keys, close, expectation
 from harness.documents.versions import Versions
 from harness.errors import UsageError
+from harness.targets.knobs import load as load_knobs
 
 _DOCUMENT_KEYS = ("id", "title", "url", "stacks", "versions", "binding")
 _CLAIM_KEYS = (
@@ -208,8 +211,18 @@ def _judged(value: Any, known: Mapping[str, Measure]) -> tuple[Judged, ...]:
         knobs = table.get("default_of", [])
         if not isinstance(knobs, list) or not all(isinstance(knob, str) for knob in knobs):
             raise ValueError(f"{name}: default_of is a list of knobs")
+        for knob in knobs:
+            if knob not in known_knobs():
+                raise ValueError(f"{name}: unknown knob '{knob}'{close(knob, known_knobs())}")
         found.append(Judged(name, expected, tuple(knobs)))
     return tuple(found)
+
+
+@functools.cache
+def known_knobs() -> frozenset[str]:
+    """Return the names of all knobs: those that drivers map, and those that values follow from."""
+    computed = (name for function in FUNCTIONS.values() for name in function.needs + function.may)
+    return frozenset(load_knobs().by_name) | frozenset(computed)
 
 
 def _text(table: Mapping[str, Any], key: str, default: str | None = None) -> str:

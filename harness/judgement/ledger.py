@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.documents.library import Library
-from harness.documents.parsing import check_keys
-from harness.documents.reading import headers, tables, toml
+from harness.documents.parsing import check_keys, close
+from harness.documents.reading import headers, known_knobs, tables, toml
 from harness.documents.versions import Versions
 from harness.errors import UsageError
 
@@ -125,7 +125,10 @@ def _known(table: Mapping[str, Any], path: Path, line: int, library: Library) ->
         raise ValueError(f"the claim says nothing of {table['measure']}")
     if not claim.strength.binds:
         raise ValueError(f"a {claim.strength} that is not followed is permitted, so no entry")
-    families = _names(table, "families")
+    families, knobs = _names(table, "families"), _names(table, "default_of")
+    for knob in knobs:
+        if knob not in known_knobs():
+            raise ValueError(f"unknown knob '{knob}'{close(knob, known_knobs())}")
     if set(families) - set(_FAMILIES):
         raise ValueError(f"families are {' and '.join(_FAMILIES)}")
     return Known(
@@ -136,7 +139,7 @@ def _known(table: Mapping[str, Any], path: Path, line: int, library: Library) ->
         reason=table["reason"],
         reference=table["reference"],
         families=families,
-        default_of=_names(table, "default_of"),
+        default_of=knobs,
         where=(str(path), line),
     )
 
