@@ -31,8 +31,8 @@ class WriteLine(Protocol):
 class Results:
     """What the summary is about.
 
-    `titles` maps documents' ids to their titles, `stale` holds a line for every ledger entry that
-    came true no more, `reports` is the folder that captures' paths are relative to.
+    `titles` maps documents' ids to their titles, `stale` holds the conclusions' lines about ledger
+    entries that no longer deviate, `reports` is the folder that captures' paths are relative to.
     """
 
     judgements: Sequence[Judgement]
@@ -50,10 +50,11 @@ def summarize(write_line: WriteLine, results: Results) -> None:
     if not results.judgements and not results.stale:
         write_line("nothing was judged")
         return
-    _headline(write_line, results)
+    stale = distinct(results.stale)
+    _headline(write_line, results, stale)
     for finding in merged(results.those(is_new)):
         _block(write_line, finding, results)
-    _stale(write_line, results.stale)
+    _stale(write_line, stale)
     _known(write_line, merged(results.those(is_known)))
     _informative(write_line, merged(results.those(is_informative)), results.titles)
     _unsupported(write_line, results.those(lambda one: one.verdict is Verdict.UNSUPPORTED))
@@ -76,17 +77,17 @@ def is_informative(one: Judgement) -> bool:
     return one.verdict is Verdict.DEVIATES and not one.binding and not one.known
 
 
-def _headline(write_line: WriteLine, results: Results) -> None:
+def _headline(write_line: WriteLine, results: Results, stale: Sequence[str]) -> None:
     new = len(merged(results.those(is_new)))
     said = [counted(new, "deviation") if new else "no deviation"]
-    if results.stale:
-        said.append(counted(len(results.stale), "stale ledger entry", "stale ledger entries"))
+    if stale:
+        said.append(counted(len(stale), "stale ledger entry", "stale ledger entries"))
     known = len(merged(results.those(is_known)))
     if known:
         said.append(counted(known, "known deviation"))
     conform = len(results.those(lambda one: one.verdict is Verdict.CONFORMS))
     verdicts = counted(len(results.judgements), "verdict")
-    wrong = bool(new or results.stale)
+    wrong = bool(new or stale)
     line = f"{listed(said)}; {conform} of {verdicts} {'conforms' if conform == 1 else 'conform'}"
     write_line(line, bold=True, red=wrong, green=not wrong)
 
@@ -124,7 +125,7 @@ def _stale(write_line: WriteLine, stale: Sequence[str]) -> None:
     write_line("")
     write_line(f"stale ledger entries ({len(stale)}): they conform now", red=True)
     for entry in stale:
-        write_line("  " + cut(printable(entry), WIDTH - 2))
+        _hanging(write_line, entry)
 
 
 def _known(write_line: WriteLine, known: Sequence[Finding]) -> None:
@@ -188,11 +189,19 @@ def _inconclusive(write_line: WriteLine, judgements: Sequence[Judgement]) -> Non
     for (measure, where, text), findings in groups.items():
         claims = distinct(one.first.claim for one in findings)
         shown = counted(len(claims), "claim") if len(claims) > 1 else claims[0]
-        line = printable(f"{measure} on {where}: {text} [{shown}]")
-        for part in textwrap.wrap(
-            line, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
-        ):
-            write_line(part)
+        _hanging(write_line, f"{measure} on {where}: {text} [{shown}]")
+
+
+def _hanging(write_line: WriteLine, text: str) -> None:
+    """Write one entry of a list, its further lines indented."""
+    for line in textwrap.wrap(
+        printable(text),
+        WIDTH,
+        initial_indent="  ",
+        subsequent_indent="    ",
+        break_on_hyphens=False,
+    ):
+        write_line(line)
 
 
 def _table(write_line: WriteLine, judgements: Sequence[Judgement]) -> None:
