@@ -29,7 +29,8 @@ class Facts:
     `tick` is the length of the stack's timer tick in seconds (1/HZ on Linux); `wheel` says that its
     timers stand in Linux's timer wheel, so that they may be late by a granule. `defaults` and
     `effective` map knobs (by meaning, as in `linux.toml`) to values: the stack's own, and those that
-    this run's settings leave in force before a testcase tunes anything.
+    this run's settings leave in force before a testcase tunes anything; `fixed` are the knobs that
+    the user has set. `sysctls` are all settings of the stack that a reader of results may need.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Facts:
     families: tuple[str, ...] = ("ipv4", "ipv6")
     defaults: Mapping[str, float] = field(default_factory=dict)
     effective: Mapping[str, float] = field(default_factory=dict)
+    fixed: frozenset[str] = frozenset()
     sysctls: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -118,6 +120,8 @@ class World(Protocol):
 
 class Driver(Protocol):
     """A kind of stack. One instance serves one process of the run, from `start` to `stop`."""
+
+    def __init__(self) -> None: ...
 
     @staticmethod
     def missing() -> str | None:

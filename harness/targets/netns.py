@@ -153,6 +153,7 @@ class NetnsDriver:
             capabilities=frozenset(Capability),
             defaults=self._knobs.values(before),
             effective=self._knobs.values(after),
+            fixed=frozenset(n for n, k in self._knobs.by_name.items() if k.sysctl in self._asked),
             sysctls=after,
         )
 

@@ -15,7 +15,7 @@ from harness.targets.calls import Call, Desk
 from harness.targets.driver import Capability, Facts, Host
 from harness.targets.knobs import Knobs
 from harness.targets.sock_diag import Row
-from harness.targets.sockets import Child, Listener, Socket, natural
+from harness.targets.sockets import Child, Listener, Socket, natural, word
 from harness.wire.clock import Clock
 
 __all__ = ["Call", "Child", "Endpoint", "Listener", "Rule", "Socket", "Target"]
@@ -27,7 +27,7 @@ class Target:
     """One stack in one address family ("ipv4" or "ipv6").
 
     `on_event` takes the time in seconds of the clock and a text, for the timeline. `fixed` are the
-    sysctls that the user has set, which `tune` leaves alone; those of the facts, if not given.
+    sysctls that the user has set, which `tune` leaves alone.
     """
 
     def __init__(
@@ -38,13 +38,15 @@ class Target:
         family: str,
         *,
         on_event: Callable[[float, str], None] | None = None,
-        fixed: Collection[str] | None = None,
+        fixed: Collection[str] = (),
     ) -> None:
+        if family not in host.addresses:
+            raise Unsupported(f"{facts.name} has no {family}")
         self.facts = facts
         self.family = family
         self._host = host
         self._desk = Desk(host.channel, clock, facts.name, on_event)
-        self._fixed = frozenset(facts.sysctls if fixed is None else fixed)
+        self._fixed = frozenset(fixed)
 
     @property
     def name(self) -> str:
@@ -180,8 +182,8 @@ class Target:
         if table is None or Capability.KNOBS not in self.facts.capabilities:
             return self.facts.effective
         texts = {name: self._sysctl(name) for name in table.sysctls()}
-        found = table.values({name: text for name, text in texts.items() if text is not None})
-        return {**self.facts.effective, **found}
+        present = {name: text for name, text in texts.items() if text is not None}
+        return {**self.facts.effective, **self._desk.read("sysctl", present, table.values)}
 
     def tune(self, **values: float) -> Mapping[str, float]:
         """Set knobs; return what is then in force, which is the user's value where he set one.
@@ -230,7 +232,7 @@ class Target:
 
     def _sysctl(self, name: str) -> str | None:
         try:
-            return self._desk.read("sysctl", self._desk.ask("sysctl", name=name), _word)  # type: ignore[no-any-return]
+            return self._desk.read("sysctl", self._desk.ask("sysctl", name=name), word)  # type: ignore[no-any-return]
         except OSError as error:
             if error.errno in _ABSENT:
                 return None
@@ -284,8 +286,10 @@ class Rule:
 def _row(value: Any) -> Row:
     row = Row(**value)
     State(row.state)
-    natural(row.local_port)
-    natural(row.remote_port)
+    for port in (row.local_port, row.remote_port):
+        natural(port)
+    for address in (row.local_address, row.remote_address):
+        ipaddress.ip_address(word(address))
     return row
 
 
@@ -293,9 +297,3 @@ def _same(row: Row, remote: Endpoint) -> bool:
     return row.remote_port == remote.port and ipaddress.ip_address(
         row.remote_address
     ) == ipaddress.ip_address(remote.address)
-
-
-def _word(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("not a text")
-    return value

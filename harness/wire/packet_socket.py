@@ -89,6 +89,11 @@ class PacketSocketLink:
         return self._lost
 
     @property
+    def offset(self) -> float:
+        """What is added to a stamp to get seconds since 1970."""
+        return self._offset / 1e9
+
+    @property
     def stepped(self) -> bool:
         """Whether the realtime clock, which stamps frames, was set since the link was made.
 
@@ -138,11 +143,11 @@ class PacketSocketLink:
         """Drain while the clock waits, so that the delay until now is the machine's, not ours."""
         before = len(self._frames)
         self._drain()
-        now = self._clock.now()
-        fresh = [self._frames[at].stamp for at in range(before, len(self._frames))]
+        fresh = len(self._frames) > before
         if fresh:
-            self._clock.noise.delivery(now - min(fresh))
-        return bool(fresh)
+            there = max(self._frames[before].stamp, self._clock.waiting_since)
+            self._clock.noise.delivery(self._clock.now() - there)
+        return fresh
 
     def _drain(self) -> None:
         fresh: list[Frame] = []

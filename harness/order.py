@@ -1,0 +1,81 @@
+"""Order: which testcase a parallel run starts next, and which worker gets it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fcntl import LOCK_EX, LOCK_SH, LOCK_UN, flock
+from pathlib import Path
+from typing import Any
+
+from xdist.scheduler.load import LoadScheduling
+
+
+class LongestFirst(LoadScheduling):  # type: ignore[misc]
+    """Hands out the longest testcase that is left; what queues behind it is the shortest.
+
+    Every worker has its testcases sorted by their documented length, longest first. A worker of
+    xdist starts a testcase only when it knows the next one, so one always queues: taken from the
+    short end of the list, it never makes a second long wait begin after the first.
+    """
+
+    def schedule(self) -> None:
+        """Begin, or go on after a worker was replaced."""
+        if self.collection is not None:
+            for node in self.nodes:
+                self.check_schedule(node)
+            return
+        if not self._check_nodes_have_same_collection():
+            self.log("**Different tests collected, aborting run**")
+            return
+        self.collection = next(iter(self.node2collection.values()))
+        self.pending[:] = range(len(self.collection))
+        self._behind: dict[Any, bool] = {}
+        for node in self.nodes:
+            self._hand_out(node, longest=True)
+        for node in self.nodes:
+            self.check_schedule(node)
+
+    def check_schedule(self, node: Any, duration: float = 0) -> None:  # noqa: ARG002 - its signature
+        """Keep two testcases with a worker: the one it runs and the one that queues."""
+        if node.shutting_down:
+            return
+        while self.pending and len(self.node2pending[node]) < 2:
+            self._hand_out(node, longest=not self._behind.get(node, True))
+        if not self.pending:
+            node.shutdown()
+
+    def _hand_out(self, node: Any, *, longest: bool) -> None:
+        if not self.pending:
+            return
+        index = self.pending.pop(0 if longest else -1)
+        self._behind[node] = longest
+        self.node2pending[node].append(index)
+        node.send_runtest_some([index])
+
+
+class Turns:
+    """Lets second attempts wait until every worker has done its first ones, then run alone.
+
+    A lock on a file: shared while a worker goes through its testcases, exclusive for each second
+    attempt. The kernel gives it back however a worker ends.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a")
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Hold the lock with all the others."""
+        flock(self._file, LOCK_SH)
+        try:
+            yield
+        finally:
+            flock(self._file, LOCK_UN)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the lock with nobody else."""
+        flock(self._file, LOCK_EX)
+        try:
+            yield
+        finally:
+            flock(self._file, LOCK_UN)

@@ -1,0 +1,1 @@
+"""Peer: the far end of the link, played segment by segment."""

@@ -1,0 +1,362 @@
+"""Peer: the far end of one connection, as a testcase plays it."""
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.endpoint import Endpoint
+from harness.errors import HarnessError, Inconclusive
+from harness.peer.bench import Bench
+from harness.peer.connection import Connection, initial_sequence_number
+from harness.peer.timeline import FROM, TOWARDS
+from harness.segment import codec
+from harness.segment.datagram import Datagram
+from harness.segment.notation import parse_pattern, parse_segment, write
+from harness.segment.pattern import Pattern
+from harness.segment.segment import Flags, Segment
+from harness.states import State
+
+POLL = 0.02
+"""Seconds between two looks at a state table while something is waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Segments that came one after another, and when (seconds of the link's clock)."""
+
+    stamps: tuple[float, ...]
+    segments: tuple[Segment, ...]
+
+    @property
+    def intervals(self) -> list[float]:
+        """Return the seconds between each segment and the next."""
+        return [
+            later - earlier for earlier, later in zip(self.stamps, self.stamps[1:], strict=False)
+        ]
+
+
+class Peer:
+    """The far end of one connection.
+
+    Numbers are relative: 0 is the SYN of the side that sends. `send` advances the books by what was
+    really sent; `expect` is strict: the next segment must fit, unless `skip` names it.
+    """
+
+    def __init__(self, bench: Bench, *, local_port: int, remote_port: int = 0) -> None:
+        mine, its = bench.addresses
+        self.bench = bench
+        self.connection = Connection(
+            Endpoint(mine, local_port), Endpoint(its, remote_port), initial_sequence_number()
+        )
+        self.socket: Any = None
+        self.call: Any = None
+        self.listener: Any = None
+        self._expected = (0, 0)
+        self._history: list[tuple[float, Segment]] = []
+        self._sent = 0
+        self._inbox: deque[tuple[float, Segment, Datagram]] = deque()
+        self.last_stamp: float | None = None
+        self.last_sent_stamp: float | None = None
+        bench.peers.insert(0, self)
+
+    def port(self, number: int) -> Endpoint:
+        """Take this port and return the endpoint for a target to connect to, from any port of its."""
+        local = self.connection.local
+        self.connection.local = dataclasses.replace(local, port=number)
+        self.towards(0)
+        return self.connection.local
+
+    def towards(self, port: int) -> "Peer":
+        """Send to this port of the target."""
+        self.connection.remote = dataclasses.replace(self.connection.remote, port=port)
+        return self
+
+    def another(self, *, local_port: int | None = None, remote_port: int | None = None) -> "Peer":
+        """Return a peer for another connection on the same link."""
+        taken = {peer.connection.local.port for peer in self.bench.peers}
+        fresh = local_port or next(port for port in range(40000, 60000) if port not in taken)
+        there = self.connection.remote.port if remote_port is None else remote_port
+        return Peer(self.bench, local_port=fresh, remote_port=there)
+
+    @property
+    def local(self) -> Endpoint:
+        """The peer's own end."""
+        return self.connection.local
+
+    @property
+    def remote(self) -> Endpoint:
+        """The target's end; its port is 0 until it is known."""
+        return self.connection.remote
+
+    @property
+    def now(self) -> float:
+        """The link's clock, seconds."""
+        return self.bench.station.clock.now()
+
+    def passed(self, stamp: float, sent: bool, datagram: Datagram) -> None:
+        """Take note of a segment of this connection that the capture saw."""
+        segment = datagram.segment
+        if segment is None:
+            return
+        if sent:
+            self.bench.timeline.segment(stamp, TOWARDS, self._relative_own(segment))
+            self.last_sent_stamp = stamp
+            self._sent += 1
+            return
+        if self.connection.remote.port == 0:
+            self.towards(segment.source_port)
+        if segment.flags & Flags.SYN and self.connection.irs is None:
+            self.connection.irs = self.connection.rcv_nxt = segment.seq
+        relative = self.connection.incoming(segment)
+        self.bench.timeline.segment(stamp, FROM, relative)
+        self._history.append((stamp, relative))
+        self._inbox.append((stamp, segment, datagram))
+
+    def _relative_own(self, segment: Segment) -> Segment:
+        """Translate a segment of the peer's own from absolute to relative numbers."""
+        books = self.connection
+        mirrored = Connection(books.remote, books.local, books.irs or 0, books.iss)
+        return mirrored.incoming(segment)
+
+    def send(self, what: Any, **envelope: Any) -> None:
+        """Send a segment: notation, a `Segment`, or a Scapy TCP layer, numbers relative.
+
+        `envelope` overrides fields of the IP header (`ttl`, `tos`, `source` …).
+        """
+        if isinstance(what, str):
+            segment = parse_segment(what)
+        elif isinstance(what, Segment):
+            segment = what
+        else:
+            segment = codec.from_scapy(what)
+        absolute = self.connection.outgoing(segment)
+        fields = {"source": self.local.address, "destination": self.remote.address} | envelope
+        self.bench.station.send(Datagram(content=absolute, **fields))
+        self.connection.sent(absolute)
+
+    def expect(
+        self,
+        pattern: str,
+        *,
+        within: float = 1.0,
+        skip: Sequence[str] = (),
+        measure: str | None = None,
+    ) -> Segment:
+        """Require that the next segment fits; return it, relative.
+
+        `within` is seconds from now. With `measure`, what came instead is itself the observation.
+        Inconclusive if it does not fit: a step of the way failed.
+        """
+        wanted = parse_pattern(pattern)
+        before = self.now
+        found = self._next(within, skip)
+        seq, ack = self._expected
+        if measure is not None:
+            self.bench.observed(measure, found, within)
+        if found is None:
+            raise Inconclusive(self._missing(wanted, None, before, within))
+        if wanted.mismatches(found, seq=seq, ack=ack):
+            raise Inconclusive(self._missing(wanted, found, before, within))
+        return found
+
+    def expect_silence(
+        self, for_: float | None = None, *, skip: Sequence[str] = (), measure: str | None = None
+    ) -> None:
+        """Require that nothing comes for so many seconds, or behind a fence if no time is given."""
+        found = self.observe(for_, skip=skip)
+        within = 1.0 if for_ is None else for_
+        if measure is not None:
+            self.bench.observed(measure, found, within)
+        if found is not None:
+            raise Inconclusive(f"silence was expected, {write(found)} came")
+
+    def observe(self, within: float | None = None, *, skip: Sequence[str] = ()) -> Segment | None:
+        """Return the next segment, relative, or None if none comes within so many seconds.
+
+        Without a time, an immediate answer is meant: what comes before a fence is answered.
+        """
+        if within is None:
+            if not self.bench.fence():
+                return self._next(0.5, skip)
+            return self._next(0.0, skip)
+        return self._next(within, skip)
+
+    def answer(self, what: Any, *, measure: str, within: float | None = None) -> Segment | None:
+        """Send a segment and judge what comes back at once, silence included; return it."""
+        self.send(what)
+        found = self.observe(within)
+        self.bench.observed(measure, found, 1.0 if within is None else within)
+        return found
+
+    def collect(
+        self,
+        pattern: str,
+        *,
+        until: Callable[[], bool] | float,
+        skip: Sequence[str] = (),
+        poll: float | None = None,
+    ) -> Ladder:
+        """Take segments that fit, until a condition holds or so many seconds have gone by.
+
+        `poll` is for conditions that no event announces. Inconclusive if another segment comes, or
+        if the condition does not hold within the patience of the run.
+        """
+        wanted = parse_pattern(pattern)
+        start = self.now
+        timed = isinstance(until, int | float)
+        deadline = start + (float(until) if isinstance(until, int | float) else self.bench.limit)
+        condition = until if callable(until) else _never
+        stamps: list[float] = []
+        segments: list[Segment] = []
+        while True:
+            done = self.bench.wait(lambda: bool(self._inbox) or condition(), deadline, poll=poll)
+            while self._inbox:
+                found = self._take(skip)
+                if found is None:
+                    continue
+                if wanted.mismatches(found):
+                    raise Inconclusive(self._missing(wanted, found, start, self.now - start))
+                stamps.append(self.last_stamp or 0.0)
+                segments.append(found)
+            if condition() or (timed and not done):
+                return Ladder(tuple(stamps), tuple(segments))
+            if not done:
+                raise Inconclusive(f"still going on after {self.bench.limit:g} s of patience")
+
+    def wait(self, for_: float) -> None:
+        """Let so many seconds of the link's clock go by."""
+        self.bench.wait(_never, self.now + for_)
+
+    def wait_until(
+        self,
+        condition: Callable[[], bool],
+        *,
+        within: float | None = None,
+        poll: float | None = POLL,
+    ) -> bool:
+        """Wait for a condition, `within` seconds at most; tell whether it holds."""
+        limit = self.bench.limit if within is None else within
+        return self.bench.wait(condition, self.now + limit, poll=poll)
+
+    def discard(self) -> None:
+        """Forget what has come and was not yet looked at."""
+        self.bench.pump()
+        while self._inbox:
+            self._take(())
+
+    def state(self) -> State:
+        """Return the state of this connection in the target's state table (CLOSED if no row)."""
+        if self.bench.state_of is None:
+            raise HarnessError("this target has no state table")
+        self.bench.pump()
+        state = self.bench.state_of(self.remote.port, self.local)
+        self.bench.timeline.note(self.now, f"the target is in {state}")
+        return state
+
+    def reaches(self, state: State, *, within: float = 1.0) -> State:
+        """Return the target's state as soon as it is `state`, or the one at the end of `within`."""
+        state_of = self.bench.state_of
+        if state_of is None:
+            raise HarnessError("this target has no state table")
+        self.wait_until(
+            lambda: state_of(self.remote.port, self.local) is state, within=within, poll=POLL / 4
+        )
+        return self.state()
+
+    def history(self, pattern: str) -> Ladder:
+        """Return all segments of the target that fit so far, looked at or not."""
+        self.bench.pump()
+        wanted = parse_pattern(pattern)
+        found = [(stamp, segment) for stamp, segment in self._history if wanted.fits(segment)]
+        return Ladder(tuple(stamp for stamp, _ in found), tuple(segment for _, segment in found))
+
+    def passed_segments(self) -> int:
+        """Return how many segments of this connection have passed, both ways."""
+        self.bench.pump()
+        return len(self._history) + self._sent
+
+    def let_connect(self, call: Any, *, within: float = 2.0) -> None:
+        """Play a listening host: answer a SYN if one comes, until the call has ended."""
+        self.wait_until(lambda: bool(self._inbox) or call.finished(), within=within, poll=None)
+        while self._inbox:
+            found = self._take(())
+            if found is not None and found.syn:
+                self.send("S. 0:0(0) ack 1 <mss 1460>")
+        self.wait_until(call.finished, within=within, poll=None)
+
+    def fence(self) -> None:
+        """Wait until the target has dealt with all that was sent; Inconclusive if it cannot say."""
+        if not self.bench.fence():
+            raise Inconclusive("the target does not answer echo requests")
+
+    def target_leaves(self, state: State, *, since: float | None = None) -> tuple[float, float]:
+        """Wait until the target has left the state; return bounds of how long it lasted, seconds.
+
+        The time counts from `since`, or from the last segment of this connection. The state table
+        is looked at every `POLL` seconds, and one look that misses the row is not believed.
+        """
+        state_of = self.bench.state_of
+        if state_of is None:
+            raise HarnessError("this target has no state table")
+        self.bench.pump()
+        begin = since if since is not None else max(self.last_stamp or 0, self.last_sent_stamp or 0)
+        seen = [self.now, self.now]
+        misses = [0]
+
+        def gone() -> bool:
+            before = self.now
+            if state_of(self.remote.port, self.local) is state:
+                seen[0] = before
+                misses[0] = 0
+                return False
+            if misses[0] == 0:
+                seen[1] = self.now
+            misses[0] += 1
+            return misses[0] > 1
+
+        if not self.bench.wait(gone, self.now + self.bench.limit, poll=POLL):
+            raise Inconclusive(f"still in {state} after {self.bench.limit:g} s of patience")
+        self.bench.timeline.note(seen[1], f"the target has left {state}")
+        return seen[0] - begin, seen[1] - begin
+
+    def _next(self, within: float, skip: Sequence[str]) -> Segment | None:
+        deadline = self.now + within
+        while True:
+            self.bench.wait(lambda: bool(self._inbox), deadline)
+            if not self._inbox:
+                return None
+            found = self._take(skip)
+            if found is not None:
+                return found
+
+    def _take(self, skip: Sequence[str]) -> Segment | None:
+        stamp, segment, _datagram = self._inbox.popleft()
+        self._expected = self.connection.expected_seq, self.connection.expected_ack
+        self.connection.received(segment)
+        relative = self.connection.incoming(segment)
+        self.last_stamp = stamp
+        if any(parse_pattern(text).fits(relative) for text in skip):
+            return None
+        return relative
+
+    def _missing(self, wanted: Pattern, found: Segment | None, since: float, within: float) -> str:
+        """Say what was expected and what came nearest, on two aligned lines, and what differs."""
+        seq, ack = self._expected
+        head = f"expected  > {wanted.text}   within {within:g} s"
+        if found is None:
+            return f"nothing came\n\n  {head}\n  nearest   > nothing"
+        at = (self.last_stamp or since) - since
+        rows = [
+            f"  {miss.field:<8} {miss.expected!s:<12} {miss.observed}"
+            for miss in wanted.mismatches(found, seq=seq, ack=ack)
+        ]
+        what = next(iter(wanted.mismatches(found, seq=seq, ack=ack)), None)
+        summary = f"{what.field} {what.observed}, not {what.expected}" if what else "no mismatch"
+        table = "\n".join([f"  {'field':<8} {'expected':<12} observed", *rows])
+        return f"{summary}\n\n  {head}\n  nearest   > {write(found)}   at {at:+.3f} s\n\n{table}"
+
+
+def _never() -> bool:
+    return False

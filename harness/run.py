@@ -1,0 +1,103 @@
+"""Run: what the user asked for, and the targets that were started for it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.documents.library import Library
+from harness.errors import UsageError
+from harness.judgement.ledger import Ledger
+from harness.targets.driver import Driver, Facts, Settings
+from harness.targets.registry import driver
+from harness.wire.saboteur import Sabotage, parse_sabotage
+
+
+@dataclass(slots=True)
+class Run:
+    """One process's part of a run: settings, documents, and drivers, started when first needed."""
+
+    targets: Sequence[str]
+    settings: Settings
+    library: Library
+    ledger: Ledger
+    bind: frozenset[str]
+    patience: float
+    reports: Path
+    sabotage: Sequence[Sabotage] = ()
+    _drivers: dict[str, Driver] = field(default_factory=dict)
+    _facts: dict[str, Facts] = field(default_factory=dict)
+
+    @classmethod
+    def prepare(
+        cls,
+        *,
+        targets: Sequence[str],
+        settings: Settings,
+        documents: Iterable[Path],
+        bind: Iterable[str],
+        patience: float,
+        reports: Path,
+        sabotage: Iterable[str],
+    ) -> "Run":
+        """Check what the user said as far as that goes without a target; UsageError if bad."""
+        library = Library.load(*documents)
+        bound = frozenset(library.document(name).id for name in bind)
+        if patience <= 0:
+            raise UsageError(f"--patience {patience:g}: give a positive number of seconds")
+        for name in targets:
+            driver(name)
+        return cls(
+            targets=tuple(dict.fromkeys(targets)),
+            settings=settings,
+            library=library,
+            ledger=Ledger.load(library),
+            bind=bound,
+            patience=patience,
+            reports=reports,
+            sabotage=tuple(parse_sabotage(text) for text in sabotage),
+        )
+
+    def start(self, name: str) -> Facts:
+        """Return a target's facts; its driver is started unless it runs already."""
+        if name not in self._drivers:
+            kind = driver(name)
+            missing = kind.missing()
+            if missing is not None:
+                raise UsageError(f"target {name} cannot run here: {missing}")
+            started = kind()
+            self._facts[name] = started.start(self.settings)
+            self._drivers[name] = started
+        return self._facts[name]
+
+    def driver(self, name: str) -> Driver:
+        """Return a target's driver, started."""
+        self.start(name)
+        return self._drivers[name]
+
+    @property
+    def facts(self) -> Mapping[str, Facts]:
+        """The facts of all targets that were started, also of those that were stopped again."""
+        return self._facts
+
+    def nominal(
+        self, name: str, measures: Iterable[str], knobs: Mapping[str, float]
+    ) -> float | None:
+        """Return the longest time, seconds, that the documents give these measures on a target.
+
+        `knobs` are what a testcase tunes; the user's sysctls beat them.
+        """
+        facts = self.start(name)
+        asked = {
+            knob: value
+            for knob, value in knobs.items()
+            if facts.effective.get(knob) is not None and knob not in facts.fixed
+        }
+        effective = {**facts.effective, **asked}
+        times = (self.library.nominal(one, facts, knobs=effective) for one in measures)
+        return max((time for time in times if time is not None), default=None)
+
+    def stop(self) -> None:
+        """Stop every driver; a second call does nothing."""
+        while self._drivers:
+            _, started = self._drivers.popitem()
+            started.stop()

@@ -1,0 +1,164 @@
+"""Walk: the way into any of the eleven states, confirmed and never assumed."""
+
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+from harness.errors import Inconclusive
+from harness.peer.peer import Peer
+from harness.states import State
+from harness.targets.target import Target
+
+LISTENING_PORT = 2017
+"""The target's port: the one of the laboratory notes."""
+
+
+class By(enum.StrEnum):
+    """By what a state is reached where there are two ways."""
+
+    PASSIVE_OPEN = "passive open"
+    ACTIVE_OPEN = "active open"
+    SHUTDOWN = "shutdown()"
+    CLOSE = "close()"
+
+
+class Walk:
+    """Takes a target into a state; the peer that comes back stands in the middle of it.
+
+    The target opens passively unless `ACTIVE_OPEN` is among the ways, and ends its sending by
+    shutdown() unless `CLOSE` is. SYN-RECEIVED comes from a passive open unless told otherwise.
+    """
+
+    def __init__(self, target: Target, peer: Peer) -> None:
+        self._target = target
+        self._peer = peer
+
+    def __call__(
+        self,
+        state: State,
+        *,
+        by: By | tuple[By, ...] = (),
+        syn: str = "<mss 1460>",
+        options: Mapping[str, Any] | None = None,
+    ) -> Peer:
+        """Reach the state and return the peer; Inconclusive says where the walk ended.
+
+        `syn` holds the options of the peer's SYN or SYN-ACK, `options` the socket options that the
+        target's socket (a listener hands them on) has from its beginning.
+        """
+        ways = (by,) if isinstance(by, By) else by
+        walk = _Walk(self._target, self._peer, ways, syn, dict(options or {}))
+        walk.to(state)
+        return self._peer
+
+
+class _Walk:
+    def __init__(
+        self, target: Target, peer: Peer, ways: tuple[By, ...], syn: str, options: dict[str, Any]
+    ) -> None:
+        self.target, self.peer, self.syn, self.options = target, peer, syn, options
+        self.active = By.ACTIVE_OPEN in ways
+        self.close = By.CLOSE in ways
+
+    def to(self, state: State) -> None:
+        steps = {
+            State.CLOSED: self.closed,
+            State.LISTEN: self.listen,
+            State.SYN_SENT: self.syn_sent,
+            State.SYN_RECEIVED: self.syn_received,
+            State.ESTABLISHED: self.established,
+            State.FIN_WAIT_1: self.fin_wait_1,
+            State.FIN_WAIT_2: self.fin_wait_2,
+            State.CLOSE_WAIT: self.close_wait,
+            State.CLOSING: self.closing,
+            State.LAST_ACK: self.last_ack,
+            State.TIME_WAIT: self.time_wait,
+        }
+        steps[state]()
+
+    def confirm(self, state: State) -> None:
+        if self.peer.bench.state_of is None:
+            return
+        seen = self.peer.reaches(state)
+        if seen is not state:
+            raise Inconclusive(f"the way to {state} ended in {seen}")
+
+    def closed(self) -> None:
+        self.peer.towards(LISTENING_PORT)
+
+    def listen(self) -> None:
+        self.peer.listener = self.target.listen(LISTENING_PORT, **self.options)
+        self.peer.towards(self.peer.listener.port)
+
+    def syn_sent(self) -> None:
+        self.peer.call = self.target.connect(
+            self.peer.port(self.peer.local.port), options=self.options
+        )
+        self.peer.socket = self.peer.call.socket
+        self.peer.expect("S 0:0(0)")
+        self.confirm(State.SYN_SENT)
+
+    def syn_received(self) -> None:
+        if self.active:
+            self.syn_sent()
+            self.peer.send(f"S 0:0(0) {self.syn}")
+        else:
+            self.listen()
+            self.peer.send(f"S 0:0(0) {self.syn}")
+        self.peer.expect("S. 0:0(0) ack 1")
+        self.confirm(State.SYN_RECEIVED)
+
+    def established(self) -> None:
+        if self.active:
+            self.syn_sent()
+            self.peer.send(f"S. 0:0(0) ack 1 {self.syn}")
+            self.peer.expect(". 1:1(0) ack 1")
+        else:
+            self.syn_received()
+            self.peer.send(". 1:1(0) ack 1")
+            accepted = self.peer.listener.accept().wait(1.0)
+            if accepted.outcome != "success":
+                raise Inconclusive(f"accept() ended as {accepted.outcome}")
+            self.peer.socket = accepted.socket
+        self.confirm(State.ESTABLISHED)
+
+    def _end_sending(self) -> None:
+        if self.close:
+            self.peer.socket.close()
+        else:
+            self.peer.socket.shutdown("write")
+
+    def fin_wait_1(self) -> None:
+        self.established()
+        self._end_sending()
+        self.peer.expect("F. 1:1(0) ack 1")
+        self.confirm(State.FIN_WAIT_1)
+
+    def fin_wait_2(self) -> None:
+        self.fin_wait_1()
+        self.peer.send(". 1:1(0) ack 2")
+        self.confirm(State.FIN_WAIT_2)
+
+    def closing(self) -> None:
+        self.fin_wait_1()
+        self.peer.send("F. 1:1(0) ack 1")
+        self.peer.expect(". 2:2(0) ack 2")
+        self.confirm(State.CLOSING)
+
+    def time_wait(self) -> None:
+        self.fin_wait_2()
+        self.peer.send("F. 1:1(0) ack 2")
+        self.peer.expect(". 2:2(0) ack 2")
+        self.confirm(State.TIME_WAIT)
+
+    def close_wait(self) -> None:
+        self.established()
+        self.peer.send("F. 1:1(0) ack 1")
+        self.peer.expect(". 1:1(0) ack 2")
+        self.confirm(State.CLOSE_WAIT)
+
+    def last_ack(self) -> None:
+        self.close_wait()
+        self._end_sending()
+        self.peer.expect("F. 1:1(0) ack 2")
+        self.confirm(State.LAST_ACK)

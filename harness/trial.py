@@ -1,0 +1,209 @@
+"""Trial: one testcase on one target, with everything that it may ask for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.endpoint import Endpoint
+from harness.errors import HarnessError
+from harness.judgement.conclusion import Conclusion
+from harness.judgement.judge import Judge
+from harness.peer.bench import Bench
+from harness.peer.observer import Observer
+from harness.peer.peer import Peer
+from harness.peer.timeline import Timeline
+from harness.segment.segment import Segment
+from harness.states import State
+from harness.targets.driver import Capability, Driver, Facts, World
+from harness.targets.target import Target
+from harness.targets.walk import LISTENING_PORT, Walk
+from harness.wire.link import Link
+from harness.wire.noise import NoiseMeter
+from harness.wire.pcap import PcapWriter, Recorded
+from harness.wire.saboteur import Sabotage, Saboteur
+from harness.wire.station import Station
+
+PEER_PORT = 40017
+"""The peer's port while no testcase asks for another."""
+
+PEER_ADDRESSES = {"ipv4": "198.51.100.1", "ipv6": "2001:db8::1"}
+PEER_MAC = "02:00:00:00:00:01"
+
+TOLD = 40
+"""Events of the timeline that a failure shows at most."""
+
+
+@dataclass(slots=True)
+class Trial:
+    """Builds, on demand, what a testcase's fixtures return, and gives it all back in `close`.
+
+    `knobs` are the values that the testcase asks for, `limit` is the longest wait in seconds,
+    `capture` the file that everything on the link goes to.
+    """
+
+    driver: Driver
+    facts: Facts
+    family: str
+    judge: Judge
+    capture: Path
+    limit: float
+    knobs: Mapping[str, float] = field(default_factory=dict)
+    sabotage: Sequence[Sabotage] = ()
+    fixed: frozenset[str] = frozenset()
+    timeline: Timeline = field(default_factory=Timeline)
+    _world: World | None = None
+    _link: Link | None = None
+    _pair: bool = False
+    _targets: list[Target] = field(default_factory=list)
+    _peer: Peer | None = None
+    _observer: Observer | None = None
+
+    def __post_init__(self) -> None:
+        self.judge.knobs = self._effective
+        self.judge.noise = self._noise
+
+    @property
+    def target(self) -> Target:
+        """The stack under test, alone on its link."""
+        self._open(pair=False)
+        return self._targets[0]
+
+    @property
+    def client(self) -> Target:
+        """The first of two stacks that meet on one link."""
+        self._open(pair=True)
+        return self._targets[0]
+
+    @property
+    def server(self) -> Target:
+        """The second of two stacks that meet on one link."""
+        self._open(pair=True)
+        return self._targets[1]
+
+    @property
+    def peer(self) -> Peer:
+        """The far end of the link."""
+        if self._peer is None:
+            bench = self._bench()
+            self._peer = Peer(bench, local_port=PEER_PORT, remote_port=LISTENING_PORT)
+        return self._peer
+
+    @property
+    def reach(self) -> Walk:
+        """The way into any state."""
+        return Walk(self.target, self.peer)
+
+    @property
+    def wire(self) -> Observer:
+        """What passes between client and server."""
+        link = self._open(pair=True)
+        if self._observer is None:
+            ends = self.client.address, self.server.address
+            self._observer = Observer(
+                link, self.timeline, client=ends[0], server=ends[1], limit=self.limit
+            )
+        return self._observer
+
+    def trouble(self) -> str | None:
+        """Say why nothing that was measured can be believed, or None."""
+        if self._world is None:
+            return None
+        if lost := self._world.link.lost:
+            return f"the capture lost {lost} frames"
+        if getattr(self._world.link, "stepped", False):
+            return "the real-time clock was stepped"
+        return None
+
+    def conclude(self) -> Conclusion:
+        """Return what the testcase comes to, once nothing more will be observed."""
+        self._look()
+        if reason := self.trouble():
+            self.judge.distrust(reason)
+        return self.judge.conclude()
+
+    def story(self) -> str:
+        """Return the timeline, what the stack printed, and where the capture is, as text."""
+        self._look()
+        lines = ["timeline, < towards the target:", *self.timeline.lines(TOLD)]
+        console = self._world.console() if self._world else ""
+        if console:
+            lines += ["", "console:", *console.splitlines()]
+        return "\n".join([*lines, "", str(self.capture)])
+
+    def close(self) -> None:
+        """End the world and the capture; a second call does nothing."""
+        world, self._world = self._world, None
+        link, self._link = self._link, None
+        try:
+            if link is not None:
+                link.close()
+        finally:
+            if world is not None:
+                world.close()
+
+    def _open(self, *, pair: bool) -> Link:
+        if self._link is not None:
+            if self._pair is not pair:
+                raise HarnessError("a testcase has either a peer or client and server, not both")
+            return self._link
+        if pair:
+            self.judge.need(Capability.PAIR)
+        self._pair = pair
+        self._world = world = self.driver.world(pair=pair, knobs=self.knobs)
+        self.capture.parent.mkdir(parents=True, exist_ok=True)
+        offset = getattr(world.link, "offset", 0.0)
+        link: Link = Recorded(world.link, PcapWriter(self.capture.open("wb"), offset))
+        for sabotage in () if pair else self.sabotage:
+            link = Saboteur(link, sabotage)
+        self._link = link
+        self._targets = [
+            Target(
+                host,
+                self.facts,
+                world.clock,
+                self.family,
+                on_event=self.timeline.note,
+                fixed=self.fixed,
+            )
+            for host in world.hosts
+        ]
+        return link
+
+    def _bench(self) -> Bench:
+        target = self.target
+        assert self._link is not None
+        assert self._world is not None
+        host = self._world.hosts[0]
+        station = Station(self._link, PEER_MAC, PEER_ADDRESSES.values(), target_mac=host.mac)
+        has_table = Capability.STATE_TABLE in self.facts.capabilities
+
+        def state_of(local_port: int, remote: Endpoint) -> State:
+            return target.state(local_port=local_port, remote=remote)
+
+        return Bench(
+            station=station,
+            timeline=self.timeline,
+            addresses=(PEER_ADDRESSES[self.family], host.addresses[self.family]),
+            observed=self._observed,
+            state_of=state_of if has_table else None,
+            limit=self.limit,
+        )
+
+    def _observed(self, measure: str, observation: Segment | None, within: float) -> None:
+        self.judge(measure).judge(observation, within=within)
+
+    def _effective(self) -> Mapping[str, float]:
+        return self._targets[0].effective if self._targets else self.facts.effective
+
+    def _noise(self) -> float | None:
+        meter: NoiseMeter | None = getattr(self._world and self._world.clock, "noise", None)
+        return max(meter.worst, meter.worst_delivery) if meter else None
+
+    def _look(self) -> None:
+        """Take what has come in, so that the timeline is complete."""
+        if self._link is None:
+            return
+        if self._peer is not None:
+            self._peer.bench.pump()
+        if self._observer is not None:
+            _ = self._observer.passed

@@ -1,0 +1,110 @@
+"""Situations 1 to 6 of the laboratory note: two real stacks, nothing lost."""
+
+import pytest
+
+from harness import State
+
+PORT = 2017
+
+
+@pytest.mark.measures("lab_refused_answer")
+def test_situation_1_no_server_refuses_at_once(client, server, wire, documented):
+    """Without a server the SYN is answered with a RST."""
+    client.connect(server.endpoint(PORT)).wait(1.0)
+    refused = wire.expect("R.", by=server)
+    documented("lab_refused_answer").judge(refused.segment, within=1.0)
+
+
+@pytest.mark.measures("lab_listening_segments")
+def test_situation_2_listening_sends_nothing(server, wire, documented):
+    """A server that only listens puts nothing on the wire."""
+    server.listen(PORT)
+    wire.wait(1.0)
+    documented("lab_listening_segments").judge(len(wire.passed))
+
+
+@pytest.mark.measures(
+    "lab_connected_segments",
+    "lab_connected_states",
+    "passive_open_ack_segments",
+    "lab_data_segments",
+)
+def test_situations_3_and_4_connect_and_write(client, server, wire, documented):
+    """Connecting takes three segments; a write is one segment with PSH, and its acknowledgement."""
+    listener = server.listen(PORT)
+    connected = client.connect(server.endpoint(PORT)).wait(1.0).socket
+    accepted = listener.accept().wait(1.0).socket
+    documented("lab_connected_states").judge([client.sight(connected)(), server.sight(accepted)()])
+    documented("lab_connected_segments").judge(len(wire.passed))
+    documented("passive_open_ack_segments").judge(len(wire.passed))
+
+    before = len(wire.passed)
+    reading = accepted.receive()
+    connected.send(10)
+    reading.wait(1.0)
+    wire.expect(". ack 11", by=server)
+    documented("lab_data_segments").judge(wire.flags(since=before))
+
+
+@pytest.mark.tuned(orphan_fin_wait_2_timeout=7)
+@pytest.mark.measures(
+    "lab_client_close_states",
+    "lab_client_close_segments",
+    "lab_client_close_time_wait",
+    "close_segments_immediate",
+)
+def test_situation_5_client_closes_and_waits(client, server, wire, documented):
+    """When the client closes and the server follows, the client waits in TIME-WAIT."""
+    listener = server.listen(PORT)
+    connected = client.connect(server.endpoint(PORT)).wait(1.0).socket
+    accepted = listener.accept().wait(1.0).socket
+    before = len(wire.passed)
+    states = wire.watch(client.sight(connected))
+    ending = accepted.receive()
+    connected.close()
+    ending.wait(1.0)
+    accepted.close()
+    last = wire.expect(". 2:2(0) ack 2", by=client)
+    segments = len(wire.passed) - before
+    wire.wait_until(lambda: states.in_state(State.CLOSED))
+
+    documented("lab_client_close_segments").judge(segments)
+    documented("close_segments_immediate").judge(segments)
+    documented("lab_client_close_states").judge(states.seen)
+    documented("lab_client_close_time_wait").judge(states.lasted(State.TIME_WAIT, since=last.at))
+
+
+@pytest.mark.measures("close_segments_delayed")
+def test_close_with_a_slow_application_takes_four_segments(client, server, wire, documented):
+    """When the second application takes its time, its FIN is a segment of its own."""
+    listener = server.listen(PORT)
+    connected = client.connect(server.endpoint(PORT)).wait(1.0).socket
+    accepted = listener.accept().wait(1.0).socket
+    before = len(wire.passed)
+    connected.close()
+    wire.wait(0.5)
+    accepted.close()
+    wire.expect(". 2:2(0) ack 2", by=client)
+    documented("close_segments_delayed").judge(len(wire.passed) - before)
+
+
+@pytest.mark.measures(
+    "lab_server_close_states",
+    "lab_server_close_client_state",
+    "lab_server_close_late_fin",
+)
+def test_situation_6_server_closes_and_the_client_does_not(client, server, wire, documented):
+    """The server's FIN-WAIT-2 ends by itself; the client's FIN, much later, is refused."""
+    listener = server.listen(PORT)
+    connected = client.connect(server.endpoint(PORT)).wait(1.0).socket
+    accepted = listener.accept().wait(1.0).socket
+    states = wire.watch(server.sight(accepted))
+    accepted.close()
+    wire.wait_until(lambda: states.in_state(State.CLOSED))
+    documented("lab_server_close_states").judge(states.seen)
+    documented("lab_server_close_client_state").judge([client.sight(connected)()])
+
+    connected.close()
+    fin = wire.expect("F.", by=client)
+    wire.wait_until(lambda: wire.after(fin.at, by=server) is not None, within=1.0)
+    documented("lab_server_close_late_fin").judge(wire.after(fin.at, by=server), within=1.0)
