@@ -39,14 +39,10 @@ def test_fin_wait_1_fin_that_acknowledges_leads_to_time_wait(reach, documented):
 
 
 @pytest.mark.measures(
-    "peer_fin_answer",
-    "peer_fin_receive",
-    "close_wait_send",
-    "close_wait_fin",
-    "passive_close_states",
+    "peer_fin_answer", "peer_fin_receive", "close_wait_fin", "passive_close_states"
 )
-def test_established_fin_is_acknowledged_at_once_and_sending_goes_on(reach, documented):
-    """A FIN is acknowledged at once; the application goes on sending until it closes."""
+def test_established_fin_is_acknowledged_at_once_and_close_answers_it(reach, documented):
+    """A FIN is acknowledged at once; the own FIN follows when the application closes."""
     peer = reach(State.ESTABLISHED)
     states = [peer.state()]
     reading = peer.socket.receive()
@@ -55,17 +51,22 @@ def test_established_fin_is_acknowledged_at_once_and_sending_goes_on(reach, docu
     states.append(peer.state())
     documented("peer_fin_receive").judge(reading.wait(1.0).outcome)
 
-    peer.socket.send(5)
-    peer.expect(". 1:6(5) ack 2", measure="close_wait_send")
-    peer.send(". 2:2(0) ack 6")
     peer.socket.close()
-    peer.expect("F. 6:6(0) ack 2", measure="close_wait_fin")
+    peer.expect("F. 1:1(0) ack 2", measure="close_wait_fin")
     states.append(peer.state())
-    peer.send(". 2:2(0) ack 7")
+    peer.send(". 2:2(0) ack 2")
     peer.fence()
     states.append(peer.state())
 
     documented("passive_close_states").judge(states)
+
+
+@pytest.mark.measures("close_wait_send")
+def test_close_wait_data_can_still_be_sent(reach):
+    """After the peer's FIN the application may go on sending."""
+    peer = reach(State.CLOSE_WAIT)
+    peer.socket.send(5)
+    peer.expect(". 1:6(5) ack 2", measure="close_wait_send")
 
 
 @pytest.mark.measures("close_wait_persists")
