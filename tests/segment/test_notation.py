@@ -203,3 +203,14 @@ def test_flags_alone_are_nothing_but_flags(text):
     """parse_flags takes letters of control bits only."""
     with pytest.raises(UsageError):
         parse_flags(text)
+
+
+@pytest.mark.parametrize(
+    ("number", "written"),
+    [(2**32 - 1, "-1"), (2**32 - 2**20, "-1048576"), (2**32 - 2**20 - 1, "4293918719"), (0, "0")],
+)
+def test_numbers_just_below_the_start_are_written_negative(number, written):
+    """A number within 2^20 below the initial sequence number is negative, others are not."""
+    assert write(Segment(seq=number, ack=number)) == (
+        f"none {written}:{written}(0)" + (f" ack {written}" if number else "") + " win 65535"
+    )
