@@ -19,17 +19,17 @@ from typing import Any
 
 from harness.errors import HarnessError
 
-_SCALES = {"count": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
+_PER_UNIT = {"count": 1, "s": 1, "ms": 1_000, "us": 1_000_000}
 _FIELDS = {"sysctl", "unit", "tuned", "field", "since"}
 
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """One setting; `scale` turns the sysctl's number into seconds, and is 1 for counts."""
+    """One setting; `per_unit` of the sysctl's number are a second, or a count."""
 
     name: str
     sysctl: str
-    scale: float = 1.0
+    per_unit: int = 1
     tuned: float | None = None
     field: int | None = None
     since: str | None = None
@@ -40,11 +40,11 @@ class Knob:
         at = self.field or 0
         if at >= len(words):
             raise ValueError(f"{self.sysctl} holds {text!r}, which has no number {at + 1}")
-        return float(words[at]) * self.scale
+        return float(words[at]) / self.per_unit
 
     def text(self, value: float, present: str) -> str:
         """Spell a value for the sysctl, whose other numbers stay as they are at `present`."""
-        number = str(round(value / self.scale))
+        number = str(round(value * self.per_unit))
         if self.field is None:
             return number
         words = present.split()
@@ -102,7 +102,7 @@ def parse(text: str, name: str) -> Knobs:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise HarnessError(f"{name}: {error}") from error
-    if set(tables) != {"knobs"}:
+    if set(tables) != {"knobs"} or not isinstance(tables["knobs"], dict):
         raise HarnessError(f"{name}: the tables are {sorted(tables)}, not [knobs.NAME] alone")
     found = {key: _knob(key, table, name) for key, table in tables["knobs"].items()}
     return Knobs(MappingProxyType(found))
@@ -117,8 +117,8 @@ def _knob(key: str, table: Any, name: str) -> Knob:
     sysctl, unit = table.get("sysctl"), table.get("unit")
     if not isinstance(sysctl, str) or not sysctl.startswith("net."):
         raise HarnessError(f"{where}: sysctl is {sysctl!r}, not a name that begins with net.")
-    if unit not in _SCALES:
-        raise HarnessError(f"{where}: unit is {unit!r}, not one of {', '.join(_SCALES)}")
+    if unit not in _PER_UNIT:
+        raise HarnessError(f"{where}: unit is {unit!r}, not one of {', '.join(_PER_UNIT)}")
     tuned, position, since = (table.get(word) for word in ("tuned", "field", "since"))
     if not (tuned is None or _is_number(tuned)):
         raise HarnessError(f"{where}: tuned is {tuned!r}, not a number")
@@ -126,7 +126,7 @@ def _knob(key: str, table: Any, name: str) -> Knob:
         raise HarnessError(f"{where}: field is {position!r}, not 0 or a number above it")
     if not (since is None or isinstance(since, str)):
         raise HarnessError(f"{where}: since is {since!r}, not a version in quotes")
-    return Knob(key, sysctl, _SCALES[unit], tuned, position, since)
+    return Knob(key, sysctl, _PER_UNIT[unit], tuned, position, since)
 
 
 def _is_number(value: Any) -> bool:

@@ -12,7 +12,6 @@ from typing import Any
 
 from pyroute2 import IPRoute
 
-from harness.errors import HarnessError
 from harness.targets import offload
 from harness.targets.namespace import Namespace, write_sysctls
 
@@ -94,7 +93,7 @@ def connect_pair(bench: Namespace, client: Namespace, server: Namespace) -> None
             routes.link(
                 "add", ifname=BRIDGE, kind="bridge", br_stp_state=0, br_mcast_snooping=0, mtu=MTU
             )
-            bridge = _index(routes, BRIDGE)
+            bridge = socket.if_nametoindex(BRIDGE)
             routes.link("set", index=bridge, state="up")
             for index, (port, far, mac) in enumerate(
                 ((CLIENT_PORT, client, PEER_MAC), (SERVER_PORT, server, TARGET_MAC)), _FIRST_INDEX
@@ -108,8 +107,8 @@ def configure_stack(namespace: Namespace, where: Address) -> None:
     with namespace.entered():
         offload.switch_off(INTERFACE)
         with _routes() as routes:
-            loopback = _index(routes, "lo")
-            index = _index(routes, INTERFACE)
+            loopback = socket.if_nametoindex("lo")
+            index = socket.if_nametoindex(INTERFACE)
             routes.link("set", index=loopback, state="up")
             routes.link("set", index=index, state="up")
             routes.addr("add", index=index, address=where.addresses["ipv4"], prefixlen=24)
@@ -141,11 +140,6 @@ def _add_pair(routes: Any, near: str, far: Namespace, *, far_mac: str, **own: An
 def _raise_end(routes: Any, interface: str, **settings: Any) -> None:
     offload.switch_off(interface)
     flags = _IFF_UP | settings.pop("flags", 0)
-    routes.link("set", index=_index(routes, interface), flags=flags, change=flags, **settings)
-
-
-def _index(routes: Any, interface: str) -> int:
-    found = routes.link_lookup(ifname=interface)
-    if not found:
-        raise HarnessError(f"interface {interface} is not there")
-    return int(found[0])
+    routes.link(
+        "set", index=socket.if_nametoindex(interface), flags=flags, change=flags, **settings
+    )

@@ -2,15 +2,19 @@
 
 import ctypes
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.targets.namespace import Namespace
 
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
 _CAP_NET_ADMIN = 12
 _CAP_NET_RAW = 13
 _CAP_SYS_ADMIN = 21
+_NAMES = "CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_ADMIN"
 _NEEDED = (1 << _CAP_NET_ADMIN) | (1 << _CAP_NET_RAW) | (1 << _CAP_SYS_ADMIN)
 
 # What may forbid user namespaces: the value that does, and what to set instead.
@@ -19,6 +23,12 @@ _OBSTACLES = (
     ("user.max_user_namespaces", "0", "10000"),
     ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
 )
+
+_ATTEMPT = """
+import ctypes, sys
+libc = ctypes.CDLL(None, use_errno=True)
+sys.exit(ctypes.get_errno() if libc.unshare(int(sys.argv[1])) < 0 else 0)
+"""
 
 
 def privileged() -> bool:
@@ -32,11 +42,13 @@ def privileged() -> bool:
 def ensure_privileges() -> None:
     """Move an ordinary user's process into a user namespace of its own, where it is root.
 
-    Root stays as it is. The process's files, host name and network stay what they were: it only
-    gains power over namespaces that it makes from now on. Must come before the first thread is
-    started, and children inherit it. UsageError with the remedy if it cannot be done.
+    Root stays as it is. With the user namespace comes an empty network namespace: a thread may
+    only return to one that it has power over. So what is wanted of the host's network (its
+    sysctls) is read before. Must come before the first thread is started; children inherit it.
+    UsageError with the remedy if it cannot be done.
     """
     if privileged():
+        _settle()
         return
     threads = len(list(Path("/proc/self/task").iterdir()))
     if threads > 1:
@@ -46,7 +58,7 @@ def ensure_privileges() -> None:
         )
     user, group = os.geteuid(), os.getegid()
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(_CLONE_NEWUSER) < 0:
+    if libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) < 0:
         raise UsageError(_remedy(os.strerror(ctypes.get_errno())))
     try:
         # Without this the kernel lets nobody but root map a group.
@@ -62,26 +74,43 @@ def ensure_privileges() -> None:
 def refusal() -> str | None:
     """Say in one line why a network namespace cannot be made here, or None if it can.
 
-    Tries it in a child, whose end undoes it.
+    An ordinary user's process tries it in a child, whose end undoes it.
     """
-    child = os.fork()
-    if child == 0:
+    if privileged():
         try:
-            libc = ctypes.CDLL(None, use_errno=True)
-            flags = _CLONE_NEWNET if privileged() else _CLONE_NEWNET | _CLONE_NEWUSER
-            os._exit(ctypes.get_errno() if libc.unshare(flags) < 0 else 0)
-        finally:
-            os._exit(255)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return _remedy(os.strerror(code)) if code else None
+            os.close(Namespace.create().descriptor)
+        except OSError as error:
+            return _remedy(error.strerror or str(error))
+        return None
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", _ATTEMPT, str(_CLONE_NEWUSER | _CLONE_NEWNET)],
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    return _remedy(os.strerror(done.returncode)) if done.returncode else None
+
+
+def _settle() -> None:
+    """Give a thread that could not return to its network namespace an empty one to stand in.
+
+    Who was made root of a user namespace only is still in the host's network.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    with Path("/proc/thread-self/ns/net").open("rb") as home:
+        away = libc.setns(home.fileno(), _CLONE_NEWNET) < 0
+    if away and libc.unshare(_CLONE_NEWNET) < 0:
+        raise UsageError(_remedy(os.strerror(ctypes.get_errno())))
 
 
 def _remedy(why: str) -> str:
+    sentence = f"no permission to make network namespaces ({why})"
     for name, forbids, allows in _OBSTACLES:
         path = Path("/proc/sys", *name.split("."))
         if path.exists() and path.read_text("ascii").strip() == forbids:
             return (
-                f"no permission to make network namespaces ({why}): run as root, or allow it to "
-                f"ordinary users with `sysctl {name}={allows}`"
+                f"{sentence}: run as root, or allow it to ordinary users with "
+                f"`sysctl {name}={allows}`"
             )
-    return f"no permission to make network namespaces ({why}): run as root"
+    if os.geteuid() == 0:
+        return f"{sentence}: this root lacks {_NAMES}; a container must be started with them"
+    return f"{sentence}: run as root"

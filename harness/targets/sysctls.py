@@ -24,6 +24,46 @@ _BESIDE = (
     "net.ipv6.icmp.ratelimit",
 )
 
+# Of the whole machine, though they stand among the network's: an ordinary user's process, which
+# has left the host's namespace, no longer sees that they exist.
+_MACHINE = frozenset(
+    {
+        f"net.ipv4.{name}"
+        for name in (
+            "fib_sync_mem",
+            "inet_peer_maxttl",
+            "inet_peer_minttl",
+            "inet_peer_threshold",
+            "tcp_allowed_congestion_control",
+            "tcp_available_ulp",
+            "tcp_low_latency",
+            "tcp_max_orphans",
+            "tcp_mem",
+            "udp_mem",
+        )
+    }
+    | {
+        f"net.core.{name}"
+        for name in (
+            "bpf_jit_enable",
+            "busy_poll",
+            "busy_read",
+            "default_qdisc",
+            "dev_weight",
+            "netdev_budget",
+            "netdev_budget_usecs",
+            "netdev_max_backlog",
+            "netdev_tstamp_prequeue",
+            "rmem_default",
+            "rmem_max",
+            "rps_sock_flow_entries",
+            "warnings",
+            "wmem_default",
+            "wmem_max",
+        )
+    }
+)
+
 # Private to the namespace, and of no use to a reader.
 _SECRET = frozenset({"net.ipv4.tcp_fastopen_key"})
 
@@ -44,11 +84,23 @@ def effective(besides: Iterable[str] = ()) -> dict[str, str]:
     return read_sysctls(tuple(names))
 
 
+def of_host() -> dict[str, str]:
+    """Return what of the host's TCP sysctls a namespace can be given.
+
+    Must be called before an ordinary user's process leaves the host's network namespace.
+    """
+    return {
+        name: value
+        for name, value in effective().items()
+        if name not in _MACHINE and sysctl_path(name).stat().st_mode & 0o222
+    }
+
+
 def check(asked: Mapping[str, str], namespace: Namespace) -> None:
     """Set a user's sysctls in a scratch namespace; UsageError for one that cannot be set.
 
-    Must be called by a thread that stands in the host's namespace: what is only there belongs to
-    the whole machine, and is not ours to change.
+    What the calling thread sees in its own namespace, but not in the scratch one, belongs to the
+    whole machine and is not ours to change.
     """
     for name, value in asked.items():
         path = sysctl_path(name)
@@ -67,7 +119,7 @@ def check(asked: Mapping[str, str], namespace: Namespace) -> None:
 def _complaint(name: str, path: Path, *, on_host: bool) -> str | None:
     """Say why a sysctl cannot be set in the calling thread's namespace, or None."""
     ours = path.is_relative_to(_ROOT / "net")
-    if (ours and not path.exists() and on_host) or (not ours and path.exists()):
+    if name in _MACHINE or (on_host and not path.exists()) or (path.exists() and not ours):
         return "not a setting of a network namespace, it would change the whole machine"
     if not path.exists():
         near = difflib.get_close_matches(name, _names(), n=3)

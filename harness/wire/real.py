@@ -24,10 +24,12 @@ class Heartbeat:
 class RealClock:
     """The machine's monotonic time; while it waits, descriptors are served and heartbeats beat.
 
-    Heartbeats tell the noise meter how late they came. Not for use from two threads.
+    Heartbeats tell the noise meter how late they came. `waiting_since` is when the last wait
+    began. Not for use from two threads.
     """
 
     noise: NoiseMeter = field(default_factory=NoiseMeter)
+    waiting_since: float = 0.0
     _epoll: select.epoll = field(default_factory=select.epoll)
     _callbacks: dict[int, Callable[[], object]] = field(default_factory=dict)
     _heartbeats: list[Heartbeat] = field(default_factory=list)
@@ -71,10 +73,10 @@ class RealClock:
 
     def wait(self, deadline: float) -> None:
         """Return when a watched descriptor brought something, at `deadline` at the latest."""
-        entered = self.now()
+        self.waiting_since = self.now()
         for beat in self._heartbeats:
             # What fell due while nobody waited is not late: the harness was busy, not held up.
-            beat.due = max(beat.due, entered)
+            beat.due = max(beat.due, self.waiting_since)
         while True:
             self._beat()
             wake = min([deadline, *(beat.due for beat in self._heartbeats)])

@@ -1,0 +1,42 @@
+"""Noise meter: the worst that was seen since the measurement began."""
+
+from harness.wire.noise import NoiseMeter
+
+
+def test_the_worst_heartbeat_is_kept():
+    """One late heartbeat among many good ones is what counts."""
+    noise = NoiseMeter()
+    for at, late in ((1.0, 0.001), (2.0, 0.020), (3.0, 0.002)):
+        noise.heartbeat(at, late)
+
+    assert noise.worst == 0.020
+    assert noise.worst_between(2.5, 9.0) == 0.002
+    assert list(noise.samples()) == [(1.0, 0.001), (2.0, 0.020), (3.0, 0.002)]
+
+
+def test_what_comes_early_is_not_noise():
+    """A stamp just before the intended time is the two clocks' rounding."""
+    noise = NoiseMeter()
+    noise.heartbeat(1.0, -0.5)
+
+    assert noise.worst == 0.0
+
+
+def test_deliveries_are_measured_apart():
+    """A frame that waited to be read says nothing about timers."""
+    noise = NoiseMeter()
+    noise.delivery(0.3)
+    noise.delivery(0.1)
+
+    assert (noise.worst, noise.worst_delivery) == (0.0, 0.3)
+
+
+def test_a_reset_begins_anew():
+    """Each testcase answers for its own noise only."""
+    noise = NoiseMeter()
+    noise.heartbeat(1.0, 0.5)
+    noise.delivery(0.5)
+    noise.reset()
+
+    assert (noise.worst, noise.worst_delivery, list(noise.samples())) == (0.0, 0.0, [])
+    assert noise.worst_between(0.0, 9.0) == 0.0

@@ -1,0 +1,151 @@
+"""Real clock: waiting for time and for descriptors."""
+
+import os
+import time
+
+import pytest
+
+from harness.wire.real import RealClock
+
+
+@pytest.fixture
+def clock():
+    clock = RealClock()
+    yield clock
+    clock.close()
+
+
+@pytest.fixture
+def pipe():
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+def test_waiting_ends_at_the_deadline(clock):
+    """A wait for nothing takes as long as it was told, and not much longer."""
+    began = clock.now()
+    clock.wait(began + 0.02)
+
+    assert 0.02 <= clock.now() - began < 0.5
+
+
+def test_a_deadline_that_is_over_is_no_wait(clock):
+    """Looking whether something happened costs no time."""
+    began = time.monotonic()
+    clock.wait(began - 1.0)
+
+    assert time.monotonic() - began < 0.02
+
+
+def test_a_descriptor_that_is_readable_ends_the_wait(clock, pipe):
+    """What happens is served while the clock waits, and at once."""
+    taken = []
+    clock.watch(pipe[0], lambda: taken.append(os.read(pipe[0], 9)))
+    os.write(pipe[1], b"x")
+    began = clock.now()
+    clock.wait(began + 5.0)
+
+    assert taken == [b"x"]
+    assert clock.now() - began < 1.0
+
+
+def test_a_descriptor_is_served_after_the_deadline_too(clock, pipe):
+    """A caller that never has time to wait still learns what happened."""
+    taken = []
+    clock.watch(pipe[0], lambda: taken.append(os.read(pipe[0], 9)))
+    os.write(pipe[1], b"x")
+    clock.wait(clock.now() - 1.0)
+
+    assert taken == [b"x"]
+
+
+def test_a_callback_may_say_that_nothing_happened(clock, pipe):
+    """A heartbeat that comes back wakes nobody."""
+
+    def take() -> bool:
+        os.read(pipe[0], 9)
+        return False
+
+    clock.watch(pipe[0], take)
+    os.write(pipe[1], b"x")
+    began = clock.now()
+    clock.wait(began + 0.03)
+
+    assert clock.now() - began >= 0.03
+
+
+def test_an_unwatched_descriptor_is_left_alone(clock, pipe):
+    """What is readable but nobody's wakes nobody; a second unwatch is no error."""
+    clock.watch(pipe[0], lambda: pytest.fail("it was called"))
+    os.write(pipe[1], b"x")
+    clock.unwatch(pipe[0])
+    clock.unwatch(pipe[0])
+    clock.wait(clock.now() + 0.01)
+
+
+def test_a_callback_may_unwatch_another(clock, pipe):
+    """Two descriptors become readable together, and the first callback closes the second."""
+    other = os.pipe()
+    served = []
+
+    def serve(own: int, rival: int) -> None:
+        served.append(own)
+        os.read(own, 9)
+        clock.unwatch(rival)
+
+    clock.watch(pipe[0], lambda: serve(pipe[0], other[0]))
+    clock.watch(other[0], lambda: serve(other[0], pipe[0]))
+    os.write(pipe[1], b"x")
+    os.write(other[1], b"x")
+    clock.wait(clock.now() + 1.0)
+    for end in other:
+        os.close(end)
+
+    assert len(served) == 1
+
+
+def test_heartbeats_come_while_the_clock_waits(clock):
+    """Each is told the time it was meant for, and the meter how late it came."""
+    intended = []
+    end = clock.every(0.01, intended.append)
+    began = clock.now()
+    clock.wait(began + 0.055)
+    end()
+    end()
+    clock.wait(clock.now() + 0.03)
+
+    assert 2 <= len(intended) <= 5
+    assert all(began < due < began + 0.06 for due in intended)
+    assert len(list(clock.noise.samples())) == len(intended)
+
+
+def test_a_heartbeat_that_fell_due_while_nobody_waited_is_not_late(clock):
+    """The harness was busy; the machine was not slow."""
+    clock.every(0.01, lambda _: None)
+    busy_until = time.monotonic() + 0.2
+    while time.monotonic() < busy_until:
+        pass
+    clock.wait(clock.now() + 0.005)
+
+    assert len(list(clock.noise.samples())) == 1
+    assert clock.noise.worst < 0.15
+
+
+def test_a_slow_callback_makes_the_next_heartbeat_late(clock, pipe):
+    """Whatever holds the waiting thread up is noise."""
+
+    def hold_up() -> bool:
+        os.read(pipe[0], 9)
+        busy_until = time.monotonic() + 0.1
+        while time.monotonic() < busy_until:
+            pass
+        return False
+
+    clock.every(0.03, lambda _: None)
+    clock.watch(pipe[0], hold_up)
+    os.write(pipe[1], b"x")
+    clock.wait(clock.now() + 0.12)
+
+    assert clock.noise.worst > 0.06
