@@ -91,12 +91,10 @@ def sides_of(words: Sequence[str], targets: Sequence[str] = ()) -> list[Side]:
     are compared that have the same name, or the one that each has. UsageError if that leaves
     nothing to compare.
     """
-    read = {word: _named(word) for word in words}
+    read = [(word, *_named(word)) for word in words]
     wanted: list[str | None] = [*targets] or [None]
     chosen = [
-        (word, run, target)
-        for word, (run, own) in read.items()
-        for target in ([own] if own else wanted)
+        (word, run, target) for word, run, own in read for target in ([own] if own else wanted)
     ]
     if len(chosen) == 1 and chosen[0][2] is None:
         word, run, _ = chosen[0]
