@@ -85,4 +85,7 @@ class Claim:
     @property
     def url(self) -> str:
         """The address of the statement, as exact as the document's address allows."""
-        return self.document.url.replace("{section}", self.section)
+        address, hash_, fragment = self.document.url.partition("#")
+        if not self.section and "{section}" in fragment:
+            return address
+        return (address + hash_ + fragment).replace("{section}", self.section)

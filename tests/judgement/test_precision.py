@@ -1,0 +1,58 @@
+"""How late timers may be."""
+
+import pytest
+
+from harness.judgement.precision import Precision, granule
+
+
+@pytest.mark.parametrize(
+    ("ticks", "late"),
+    [
+        (1, 1),
+        (62, 1),
+        (63, 8),
+        (503, 8),
+        (504, 64),
+        (4031, 64),
+        (4032, 512),
+        (32255, 512),
+        (32256, 4096),
+    ],
+)
+@pytest.mark.parametrize("tick", [0.001, 0.004, 0.01])
+def test_a_timer_wheel_is_coarser_by_eight_at_each_level(ticks, late, tick):
+    """Level n takes what is shorter than 63 * 8^n ticks; the granule is 8^n ticks."""
+    middle = (ticks + 0.5) * tick if ticks not in {63, 504, 4032, 32256} else ticks * tick + 1e-9
+    assert granule(middle, tick) == pytest.approx(late * tick)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "tick", "late"),
+    [
+        (60, 0.004, 2.048),
+        (60, 0.01, 5.12),
+        (60, 0.001, 4.096),
+        (1, 0.004, 0.032),
+        (0.2, 0.004, 0.004),
+        (7200, 0.01, 327.68),
+    ],
+)
+def test_late_timers_of_linux_depend_on_its_tick(seconds, tick, late):
+    """One minute may be two seconds late at HZ 250, and five at HZ 100."""
+    assert Precision(tick, wheel=True).late(seconds) == pytest.approx(late)
+
+
+def test_without_a_wheel_a_timer_may_be_late_by_an_eighth_or_a_tick():
+    """BSD's slow timer ticks twice a second; of others nothing is known."""
+    assert Precision().late(8) == 1
+    assert Precision(0.5).late(1) == 0.5
+    assert Precision(0.5).late(60) == 7.5
+
+
+def test_noise_is_above_the_budget_or_not():
+    """The budget is 50 ms, or a fortieth of the shortest time if that is more."""
+    assert Precision(noise=None).excess(1) is None
+    assert Precision(noise=0.05).excess(1) is None
+    assert Precision(noise=1.5).excess(60) is None
+    assert "1600 ms late, more than the 1500 ms" in Precision(noise=1.6).excess(60)
+    assert "80 ms late, more than the 50 ms" in Precision(noise=0.08).excess(0.2)
