@@ -100,15 +100,17 @@ def main() -> None:
     # Last, so that nothing beside this file stands in for a module of the standard library.
     sys.path.append(str(Path(__file__).resolve().parent))
     diagnosis = importlib.import_module("sock_diag")
+    # Whatever went wrong, the host's own connections are never destroyed.
+    left = [descriptor for descriptor in held.values() if not is_home(descriptor)]
     for _ in range(_ROUNDS):
-        left = [descriptor for descriptor in held.values() if not clear(descriptor, diagnosis)]
+        left = [descriptor for descriptor in left if not clear(descriptor, diagnosis)]
         if not left:
             break
         time.sleep(0.1)
 
 
 def clear(descriptor: int, diagnosis: ModuleType) -> bool:
-    """Destroy the TCP sockets and the links of a namespace; tell whether nothing is left."""
+    """Destroy TCP sockets and links of a namespace, and stay there; tell whether none is left."""
     if ctypes.CDLL(None).setns(descriptor, _CLONE_NEWNET) < 0:
         return True
     clean = True
@@ -121,6 +123,11 @@ def clear(descriptor: int, diagnosis: ModuleType) -> bool:
             with contextlib.suppress(OSError):
                 _delete_link(index)
     return clean
+
+
+def is_home(descriptor: int) -> bool:
+    """Tell whether a descriptor is of the namespace in which this process's first thread stands."""
+    return os.path.samestat(os.fstat(descriptor), Path("/proc/self/ns/net").stat())
 
 
 def _keep(orders: socket.socket) -> dict[int, int]:

@@ -68,12 +68,17 @@ class Namespace:
             write_sysctls(values)
 
     def close(self) -> None:
-        """Destroy the sockets, which would keep the namespace alive, and let it go."""
+        """Destroy the sockets, which would keep the namespace alive, and let it go.
+
+        Nothing is destroyed in the namespace where the calling thread itself stands: that is the
+        host's.
+        """
         if self.descriptor < 0:
             return
         try:
-            with self.entered():
-                sock_diag.destroy_all()
+            if not os.path.samestat(os.fstat(self.descriptor), Path(_OWN).stat()):
+                with self.entered():
+                    sock_diag.destroy_all()
         finally:
             os.close(self.descriptor)
             self.descriptor = -1

@@ -1,5 +1,6 @@
 """Netns: the running kernel as a target, in network namespaces of this process."""
 
+import contextlib
 import os
 import platform
 import socket
@@ -83,15 +84,17 @@ class NetnsWorld:
         if self._closed:
             return
         self._closed = True
-        for agent in self._agents:
-            self.clock.unwatch(agent.fileno())
-            agent.close()
-        if self._link is not None:
-            self._link.close()
-        for number, namespace in self._namespaces:
-            namespace.close()
-            self.guardian.release(number)
-        self.clock.close()
+        # In reverse order, and all of it, whatever fails on the way.
+        with contextlib.ExitStack() as end:
+            end.callback(self.clock.close)
+            for number, namespace in self._namespaces:
+                end.callback(self.guardian.release, number)
+                end.callback(namespace.close)
+            if self._link is not None:
+                end.callback(self._link.close)
+            for agent in self._agents:
+                end.callback(agent.close)
+                end.callback(self.clock.unwatch, agent.fileno())
 
 
 class NetnsDriver:
@@ -151,6 +154,7 @@ class NetnsDriver:
             tick=time.clock_getres(_CLOCK_MONOTONIC_COARSE),
             wheel=True,
             capabilities=frozenset(Capability),
+            families=network.families(),
             defaults=self._knobs.values(before),
             effective=self._knobs.values(after),
             fixed=frozenset(n for n, k in self._knobs.by_name.items() if k.sysctl in self._asked),

@@ -4,13 +4,15 @@ The only door to pyroute2. Its sockets belong to the namespace in which they wer
 made, used and closed by one thread that stands in the right one, and never outside of ours.
 """
 
+import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from pyroute2 import IPRoute
+from pyroute2 import IPRoute, NetlinkError
 
 from harness.targets import offload
 from harness.targets.namespace import Namespace, write_sysctls
@@ -71,11 +73,16 @@ PEER = Address(PEER_MAC, PEER_ADDRESSES)
 TARGET = Address(TARGET_MAC, TARGET_ADDRESSES)
 
 
+def families() -> tuple[str, ...]:
+    """Return the families that this kernel has: it may have been started without IPv6."""
+    return tuple(TARGET_ADDRESSES) if Path("/proc/sys/net/ipv6").exists() else ("ipv4",)
+
+
 def connect_peer(bench: Namespace, target: Namespace) -> None:
     """Join bench and target with a veth pair; the bench's end, `LINK`, is up and has no address."""
-    target.write(_STACK_SYSCTLS)
+    target.write(_there(_STACK_SYSCTLS))
     with bench.entered():
-        write_sysctls(_BENCH_SYSCTLS)
+        write_sysctls(_there(_BENCH_SYSCTLS))
         with _routes() as routes:
             _add_pair(
                 routes, LINK, target, index=_FIRST_INDEX, address=PEER_MAC, far_mac=TARGET_MAC
@@ -85,10 +92,10 @@ def connect_peer(bench: Namespace, target: Namespace) -> None:
 
 def connect_pair(bench: Namespace, client: Namespace, server: Namespace) -> None:
     """Join two stacks by a bridge in the bench; its ports are `CLIENT_PORT` and `SERVER_PORT`."""
-    client.write(_STACK_SYSCTLS)
-    server.write(_STACK_SYSCTLS)
+    client.write(_there(_STACK_SYSCTLS))
+    server.write(_there(_STACK_SYSCTLS))
     with bench.entered():
-        write_sysctls(_BENCH_SYSCTLS)
+        write_sysctls(_there(_BENCH_SYSCTLS))
         with _routes() as routes:
             routes.link(
                 "add", ifname=BRIDGE, kind="bridge", br_stp_state=0, br_mcast_snooping=0, mtu=MTU
@@ -112,15 +119,11 @@ def configure_stack(namespace: Namespace, where: Address) -> None:
             routes.link("set", index=loopback, state="up")
             routes.link("set", index=index, state="up")
             routes.addr("add", index=index, address=where.addresses["ipv4"], prefixlen=24)
-            routes.addr(
-                "add",
-                index=index,
-                address=where.addresses["ipv6"],
-                prefixlen=64,
-                flags=_IFA_F_NODAD,
-            )
             routes.route("add", family=socket.AF_INET, dst="0.0.0.0/0", oif=index, scope="link")
-            routes.route("add", family=socket.AF_INET6, dst="::/0", oif=index)
+            if "ipv6" in families():
+                address = where.addresses["ipv6"]
+                routes.addr("add", index=index, address=address, prefixlen=64, flags=_IFA_F_NODAD)
+                routes.route("add", family=socket.AF_INET6, dst="::/0", oif=index)
 
 
 @contextmanager
@@ -128,8 +131,17 @@ def _routes() -> Iterator[Any]:
     routes = IPRoute()
     try:
         yield routes
+    except NetlinkError as error:
+        raise OSError(error.code, os.strerror(error.code)) from error
     finally:
         routes.close()
+
+
+def _there(values: Mapping[str, str]) -> Mapping[str, str]:
+    """Leave out the sysctls of a family that this kernel does not have."""
+    if "ipv6" in families():
+        return values
+    return {name: value for name, value in values.items() if not name.startswith("net.ipv6.")}
 
 
 def _add_pair(routes: Any, near: str, far: Namespace, *, far_mac: str, **own: Any) -> None:

@@ -36,6 +36,7 @@ _LONGEST_FRAME = 1 << 16
 
 # Room for some ten thousand short frames; where it takes root, the system's limit must do.
 _BUFFER = 16 << 20
+_BURST = 64
 _STEP_NANOSECONDS = 1_000_000
 
 
@@ -55,6 +56,7 @@ class PacketSocketLink:
         self._offset = _offset()
         self._stepped = False
         self._lost = 0
+        self._unread = 0
         self._frames: deque[Frame] = deque()
         self._open = True
         self._heard = False
@@ -72,6 +74,10 @@ class PacketSocketLink:
             self._sender.send(octets)
         except OSError as error:
             raise HarnessError(f"the link does not take a frame: {error.strerror}") from error
+        self._unread += 1
+        if self._unread >= _BURST:
+            # Who sends a burst does not read meanwhile, and an ordinary user's buffer is short.
+            self._drain()
 
     def poll(self) -> Frame | None:
         """Return the next captured frame, in the order of the wire; None if there is none yet."""
@@ -150,6 +156,7 @@ class PacketSocketLink:
         return fresh
 
     def _drain(self) -> None:
+        self._unread = 0
         fresh: list[Frame] = []
         while True:
             try:
