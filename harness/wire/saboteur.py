@@ -20,7 +20,7 @@ from harness.wire.link import Frame, Link
 _EXAMPLES = "'drop R.', 'drop 3rd S', 'delay S. 0.5', 'duplicate any', 'alter R. ack+1'"
 _WORDS = re.compile(
     r"(?P<verb>drop|delay|duplicate|alter)"
-    r"(?: (?P<ordinal>[1-9][0-9]{0,5})(?:st|nd|rd|th))?"
+    r"(?: (?P<ordinal>[1-9][0-9]{0,5})(?:st|[nr]d|th))?"
     r" (?P<flags>[^ ]+)"
     r"(?: (?P<argument>[^ ]+))?"
 )
