@@ -17,6 +17,8 @@ class LongestFirst(LoadScheduling):  # type: ignore[misc]
     short end of the list, it never makes a second long wait begin after the first.
     """
 
+    collection: list[str] | None
+
     def schedule(self) -> None:
         """Begin, or go on after a worker was replaced."""
         if self.collection is not None:
@@ -26,8 +28,9 @@ class LongestFirst(LoadScheduling):  # type: ignore[misc]
         if not self._check_nodes_have_same_collection():
             self.log("**Different tests collected, aborting run**")
             return
-        self.collection = next(iter(self.node2collection.values()))
-        self.pending[:] = range(len(self.collection))
+        collection = next(iter(self.node2collection.values()))
+        self.collection = collection
+        self.pending[:] = range(len(collection))
         self._behind: dict[Any, bool] = {}
         for node in self.nodes:
             self._hand_out(node, longest=True)

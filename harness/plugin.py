@@ -2,10 +2,13 @@
 
 import contextlib
 import datetime as dt
+import functools
 import inspect
 import json
 import re
+import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,8 +25,10 @@ from harness.judgement.verdict import Judgement, Verdict
 from harness.order import LongestFirst, Turns
 from harness.peer.observer import Observer
 from harness.peer.peer import Peer
+from harness.reporting import allure
 from harness.reporting.journal import Journal
 from harness.reporting.marked import Marked, scan
+from harness.reporting.progress import Progress
 from harness.reporting.run import RunTarget
 from harness.reporting.summary import Results, summarize
 from harness.run import Run
@@ -42,7 +47,7 @@ SPARE = 15.0
 RUN = pytest.StashKey[Run]()
 TRIAL = pytest.StashKey[Trial]()
 ATTEMPT = pytest.StashKey[int]()
-AGAIN = pytest.StashKey[list[pytest.Item]]()
+AGAIN: pytest.StashKey[list[pytest.Item]] = pytest.StashKey()
 TURNS = "tcpspec_turns"
 
 MARKERS = (
@@ -240,6 +245,11 @@ def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
         fixed=frozenset(run.settings.sysctls),
     )
     item.stash[TRIAL] = made
+    nominal = _nominal(run, item) or 0.0
+    if nominal > run.patience and not facts.virtual:
+        raise Unsupported(
+            f"{nominal:g} s are documented, beyond --patience {run.patience:g}: needs virtual time"
+        )
     try:
         yield made
     finally:
@@ -290,7 +300,7 @@ def documented(trial: Trial) -> Judge:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
-    """Leave out what would take longer than the user's patience; what a target lacks is no error."""
+    """Conclude a testcase whose fixtures already found out that the target lacks something."""
     if "trial" not in getattr(item, "fixturenames", ()):
         return (yield)
     try:
@@ -344,6 +354,22 @@ def _conclude(item: pytest.Item, verdict: Verdict, reason: str) -> None:
 
 def _describe(item: pytest.Item, trial: Trial, conclusion: Conclusion) -> None:
     """Tell Allure, where it listens."""
+    if not allure.active():
+        return
+    allure.enrich(
+        allure.Case(
+            inspect.getdoc(getattr(item, "function", None)) or item.name,
+            conclusion.judgements,
+            _run(item.config).library.claims,
+            {
+                "target": trial.facts.name,
+                "family": trial.family,
+                "timers": item.config.option.timers,
+            },
+            trial.story(),
+            trial.capture,
+        )
+    )
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -366,7 +392,7 @@ def pytest_runtest_makereport(
 
 
 def _representation(item: pytest.Item, kind: str, text: str) -> ExceptionChainRepr:
-    """Return a failure as pytest shows one, at the line that asks for the first measure it names."""
+    """Return a failure as pytest shows one, at the line that asks for the measure it names."""
     function = getattr(item, "function", None)
     source, first = inspect.getsourcelines(function) if function else ([], 0)
     measure = re.search(r"\(measure (\w+)\)", text)
@@ -384,7 +410,7 @@ def _representation(item: pytest.Item, kind: str, text: str) -> ExceptionChainRe
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
     """Count a first attempt that was inconclusive as what it is: to be made again."""
-    return ("again", "a", "AGAIN") if report.outcome == "again" else None
+    return ("again", "a", "AGAIN") if str(report.outcome) == "again" else None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -394,7 +420,8 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     turns = Turns(Path(path)) if path else None
     with turns.together() if turns else contextlib.nullcontext():
         result = yield
-    for item in tuple(session.config.stash[AGAIN]):
+    again: list[pytest.Item] = session.config.stash[AGAIN]
+    for item in tuple(again):
         with turns.alone() if turns else contextlib.nullcontext():
             _try_again(session, item)
     return result
@@ -428,7 +455,36 @@ class Collector:
     started: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
     judgements: dict[str, list[Judgement]] = field(default_factory=dict)
     stale: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    lengths: dict[str, float] = field(default_factory=dict)
+    workers: list[float] = field(default_factory=list)
+    _progress: Progress | None = None
+    _over: threading.Event = field(default_factory=threading.Event)
     _turns: Any = None
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Begin to show what is being waited for."""
+        self.show(len(session.items) or None)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """Begin to show what is being waited for, in a parallel run."""
+        self.show(len(ids))
+
+    def show(self, total: int | None) -> None:
+        """Show progress until the end, in a thread: no hook is called while all are waiting."""
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        if self._progress is not None or reporter is None or total is None:
+            return
+        width = shutil.get_terminal_size().columns
+        write = functools.partial(reporter.write, flush=True)
+        self._progress = Progress(write, width, reporter.isatty, total=total)
+
+        def tick() -> None:
+            while not self._over.wait(1.0):
+                if self._progress is not None:
+                    self._progress.tick(time.monotonic())
+
+        threading.Thread(target=tick, daemon=True).start()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -437,8 +493,45 @@ class Collector:
             self._turns = tempfile.NamedTemporaryFile(prefix="tcpspec-turns-")  # noqa: SIM115 - held until the end
         node.workerinput[TURNS] = self._turns.name
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodeready(self) -> None:
+        """Note how long starting a worker took."""
+        self.workers.append(time.monotonic() - self.began)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Show that a testcase began."""
+        if self._progress is None:
+            return
+        path, _, rest = nodeid.partition("::")
+        function = rest.partition("[")[0]
+        measures = [
+            one.measure
+            for one in self.marked
+            if one.function == function and str(one.path).endswith(path)
+        ]
+        nominal = self.run.nominal(self.run.targets[0], measures, {}) if measures else None
+        self._progress.started(nodeid, measures, nominal, time.monotonic())
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """Show that a testcase ended."""
+        if self._progress is not None:
+            self._progress.finished(nodeid, time.monotonic())
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        """Let the progress line stand for the letters of what passed, on a terminal."""
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        quiet = reporter is not None and reporter.isatty and self.config.option.verbose <= 0
+        if quiet and report.when == "call" and report.outcome in ("passed", "skipped"):
+            return report.outcome, "", ""
+        return None
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the verdicts that arrive with a report, before anything else happens."""
+        if self._progress is not None:
+            self._progress.clear()
+        self.lengths[report.nodeid] = self.lengths.get(report.nodeid, 0.0) + report.duration
         for name, value in report.user_properties:
             if name != PROPERTY or report.when == "teardown":
                 continue
@@ -450,21 +543,26 @@ class Collector:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
-        """Write `verdicts.json`."""
-        wall = time.monotonic() - self.began
+        """Write `verdicts.json`, and what describes the run to Allure."""
+        self._over.set()
+        if self._progress is not None:
+            self._progress.clear()
         targets = [
             RunTarget(facts.name, facts.stack, facts.version, dict(facts.sysctls))
             for facts in self.run.facts.values()
         ]
-        self.journal.finish(targets, self.started, wall)
+        self.journal.finish(targets, self.started, time.monotonic() - self.began)
+        folder = getattr(self.config.option, "allure_report_dir", None)
+        if folder:
+            allure.finish(Path(folder), targets, {"timers": self.config.option.timers})
         if self._turns is not None:
             self._turns.close()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Tell the user what was judged, deviations first."""
+        """Tell the user what was judged, deviations first, and how long things took."""
         terminalreporter.section("documents and deviations")
         summarize(
-            terminalreporter.write_line,
+            functools.partial(terminalreporter.write_line),
             Results(
                 [one for found in self.judgements.values() for one in found],
                 {name: document.title for name, document in self.run.library.documents.items()},
@@ -472,3 +570,11 @@ class Collector:
                 self.run.reports,
             ),
         )
+        if self.lengths:
+            longest = max(self.lengths, key=self.lengths.__getitem__)
+            took = f"longest testcase {self.lengths[longest]:.1f} s ({longest.rpartition('::')[2]})"
+            if self.workers:
+                ready = f"{len(self.workers)} workers ready after {max(self.workers):.1f} s"
+                took = f"{ready}, {took}"
+            whole = time.monotonic() - self.began
+            terminalreporter.write_line(f"{took}, whole run {whole:.1f} s")

@@ -18,8 +18,8 @@ from harness.targets.driver import Capability, Driver, Facts, World
 from harness.targets.target import Target
 from harness.targets.walk import LISTENING_PORT, Walk
 from harness.wire.link import Link
-from harness.wire.noise import NoiseMeter
 from harness.wire.pcap import PcapWriter, Recorded
+from harness.wire.real import RealClock
 from harness.wire.saboteur import Sabotage, Saboteur
 from harness.wire.station import Station
 
@@ -54,6 +54,7 @@ class Trial:
     _world: World | None = None
     _link: Link | None = None
     _pair: bool = False
+    _complete: bool = False
     _targets: list[Target] = field(default_factory=list)
     _peer: Peer | None = None
     _observer: Observer | None = None
@@ -115,10 +116,13 @@ class Trial:
         return None
 
     def conclude(self) -> Conclusion:
-        """Return what the testcase comes to, once nothing more will be observed."""
+        """Return what the testcase comes to, and complete the capture: no more will be observed."""
         self._look()
         if reason := self.trouble():
             self.judge.distrust(reason)
+        self._complete = True
+        if self._link is not None:
+            self._link.close()
         return self.judge.conclude()
 
     def story(self) -> str:
@@ -196,12 +200,14 @@ class Trial:
         return self._targets[0].effective if self._targets else self.facts.effective
 
     def _noise(self) -> float | None:
-        meter: NoiseMeter | None = getattr(self._world and self._world.clock, "noise", None)
-        return max(meter.worst, meter.worst_delivery) if meter else None
+        clock = self._world.clock if self._world else None
+        if not isinstance(clock, RealClock):
+            return None
+        return max(clock.noise.worst, clock.noise.worst_delivery)
 
     def _look(self) -> None:
         """Take what has come in, so that the timeline is complete."""
-        if self._link is None:
+        if self._link is None or self._complete:
             return
         if self._peer is not None:
             self._peer.bench.pump()

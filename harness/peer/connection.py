@@ -66,11 +66,10 @@ class Connection:
 
     def received(self, segment: Segment) -> None:
         """Advance the books by a segment, absolute, that came from the target."""
-        if segment.flags & Flags.SYN and not segment.flags & Flags.RST:
-            if self.irs is None or (self.reopened and segment.seq != self.irs):
-                self.irs = segment.seq
-                self.rcv_nxt = segment.seq
-                self.reopened = False
+        fresh = self.irs is None or (self.reopened and segment.seq != self.irs)
+        if segment.syn and not segment.rst and fresh:
+            self.irs = self.rcv_nxt = segment.seq
+            self.reopened = False
         if segment.flags & Flags.RST:
             return
         end = add(segment.seq, segment.length)

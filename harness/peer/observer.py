@@ -1,5 +1,6 @@
 """Observer: watches two stacks on one link without taking part."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -50,16 +51,14 @@ class StateLog:
     def seen(self) -> list[State]:
         """The states in their order, each once for as long as it lasted."""
         believed = [state for _, _, state in self._believed()]
-        return [
-            s for s, before in zip(believed, [None, *believed], strict=False) if s is not before
-        ]
+        return [state for state, _ in itertools.groupby(believed)]
 
     def in_state(self, state: State) -> bool:
         """Tell whether the last two looks saw this state."""
         return [seen for _, _, seen in self.looks[-2:]] == [state, state]
 
     def lasted(self, state: State, *, since: float | None = None) -> tuple[float, float]:
-        """Return bounds of how long a state lasted, seconds, from `since` or the first look at it."""
+        """Return bounds of how long a state lasted, in seconds, from `since` or the first look."""
         inside = [at for at, look in enumerate(self._believed()) if look[2] is state]
         if not inside:
             raise Inconclusive(f"{state} was never seen")

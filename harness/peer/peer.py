@@ -1,6 +1,7 @@
 """Peer: the far end of one connection, as a testcase plays it."""
 
 import dataclasses
+import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,9 +33,7 @@ class Ladder:
     @property
     def intervals(self) -> list[float]:
         """Return the seconds between each segment and the next."""
-        return [
-            later - earlier for earlier, later in zip(self.stamps, self.stamps[1:], strict=False)
-        ]
+        return [later - earlier for earlier, later in itertools.pairwise(self.stamps)]
 
 
 class Peer:
@@ -62,7 +61,7 @@ class Peer:
         bench.peers.insert(0, self)
 
     def port(self, number: int) -> Endpoint:
-        """Take this port and return the endpoint for a target to connect to, from any port of its."""
+        """Take this port; return the endpoint that a target may connect to, from any of its own."""
         local = self.connection.local
         self.connection.local = dataclasses.replace(local, port=number)
         self.towards(0)

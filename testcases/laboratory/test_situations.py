@@ -48,10 +48,7 @@ def test_situations_3_and_4_connect_and_write(client, server, wire, documented):
 
 @pytest.mark.tuned(orphan_fin_wait_2_timeout=7)
 @pytest.mark.measures(
-    "lab_client_close_states",
-    "lab_client_close_segments",
-    "lab_client_close_time_wait",
-    "close_segments_immediate",
+    "lab_client_close_segments", "lab_client_close_time_wait", "close_segments_immediate"
 )
 def test_situation_5_client_closes_and_waits(client, server, wire, documented):
     """When the client closes and the server follows, the client waits in TIME-WAIT."""
@@ -70,8 +67,29 @@ def test_situation_5_client_closes_and_waits(client, server, wire, documented):
 
     documented("lab_client_close_segments").judge(segments)
     documented("close_segments_immediate").judge(segments)
-    documented("lab_client_close_states").judge(states.seen)
     documented("lab_client_close_time_wait").judge(states.lasted(State.TIME_WAIT, since=last.at))
+
+
+@pytest.mark.measures("lab_client_close_states")
+def test_situation_5_client_passes_through_the_states(client, server, wire, documented):
+    """The client that closes first goes through FIN-WAIT-1 to TIME-WAIT.
+
+    A rule holds back what the server answers until the first of them has been seen.
+    """
+    listener = server.listen(PORT)
+    connected = client.connect(server.endpoint(PORT)).wait(1.0).socket
+    accepted = listener.accept().wait(1.0).socket
+    states = wire.watch(client.sight(connected))
+    rule = client.firewall("-I INPUT -p tcp --sport 2017 -j DROP")
+    ending = accepted.receive()
+    connected.close()
+    ending.wait(1.0)
+    accepted.close()
+    wire.wait_until(lambda: states.in_state(State.FIN_WAIT_1), within=1.0)
+    rule.remove()
+    wire.wait_until(lambda: states.in_state(State.TIME_WAIT), within=2.0)
+
+    documented("lab_client_close_states").judge(states.seen)
 
 
 @pytest.mark.measures("close_segments_delayed")
@@ -94,12 +112,18 @@ def test_close_with_a_slow_application_takes_four_segments(client, server, wire,
     "lab_server_close_late_fin",
 )
 def test_situation_6_server_closes_and_the_client_does_not(client, server, wire, documented):
-    """The server's FIN-WAIT-2 ends by itself; the client's FIN, much later, is refused."""
+    """The server's FIN-WAIT-2 ends by itself; the client's FIN, much later, is refused.
+
+    A rule holds back the client's acknowledgement until FIN-WAIT-1 has been seen.
+    """
     listener = server.listen(PORT)
     connected = client.connect(server.endpoint(PORT)).wait(1.0).socket
     accepted = listener.accept().wait(1.0).socket
     states = wire.watch(server.sight(accepted))
+    rule = server.firewall("-I INPUT -p tcp --dport 2017 -j DROP")
     accepted.close()
+    wire.wait_until(lambda: states.in_state(State.FIN_WAIT_1), within=1.0)
+    rule.remove()
     wire.wait_until(lambda: states.in_state(State.CLOSED))
     documented("lab_server_close_states").judge(states.seen)
     documented("lab_server_close_client_state").judge([client.sight(connected)()])
