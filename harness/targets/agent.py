@@ -53,7 +53,6 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-import ctypes
 import errno
 import fcntl
 import importlib
@@ -96,6 +95,12 @@ _EVENTS = {
     "POLLERR": 0x008,
     "POLLHUP": 0x010,
     "POLLRDHUP": 0x2000,
+}
+# What may let a call of a queue make progress.
+_READY = {
+    "read": select.EPOLLIN | select.EPOLLRDHUP,
+    "write": select.EPOLLOUT,
+    None: select.EPOLLIN | select.EPOLLOUT | select.EPOLLPRI | select.EPOLLRDHUP,
 }
 _ORIGINS = {0: "none", 1: "local", 2: "icmp", 3: "icmp6"}
 _STOPPING = ("SIGSTOP", "SIGCONT", "SIGTSTP")
@@ -294,7 +299,7 @@ class Call:
 
 
 class Held:
-    """A socket that the agent holds, and the calls under way on it."""
+    """A socket that the agent holds, the calls under way on it, and the events watched for them."""
 
     __slots__ = ("armed", "calls", "family", "number", "socket")
 
@@ -303,7 +308,7 @@ class Held:
         self.socket = held
         self.family = held.family
         self.calls: list[Call] = []
-        self.armed = False
+        self.armed = 0
 
 
 class Sending:
@@ -393,7 +398,6 @@ class Agent:
         act = self._OPERATIONS.get(operation) if isinstance(operation, str) else None
         if act is None:
             return [self._reply(name, began, f"no operation {str(operation)[:40]!r}", "ENOSYS")]
-        held = None
         try:
             with self._enter() if operation in self._INSIDE else contextlib.nullcontext():
                 value = act(self, request)
@@ -408,8 +412,10 @@ class Agent:
         if isinstance(value, list) and operation == "close":
             return self._close_replies(name, began, value)
         replies = [self._reply(name, began, value, None)]
-        held = self._held.get(request["socket"]) if "socket" in request else None
-        return replies + (self._progress(held) if held and held.calls else [])
+        # What a call does to a socket may end others that are under way on it: shutdown().
+        number = request.get("socket")
+        touched = self._held.get(number) if type(number) is int else None
+        return replies + (self._progress(touched) if touched else [])
 
     def poll(self) -> list[Reply]:
         """Return the replies of the calls that are over by now."""
@@ -456,7 +462,9 @@ class Agent:
             return self._reply(name, began, str(error), error.error)
         if isinstance(error, OSError) and error.errno is not None:
             return self._reply(name, began, value, errno.errorcode.get(error.errno, "EIO"))
-        if isinstance(error, (WrongArgumentError, ValueError, OverflowError, TypeError)):
+        if isinstance(
+            error, (WrongArgumentError, ValueError, OverflowError, TypeError, struct.error)
+        ):
             return self._reply(name, began, str(error)[:200], "EINVAL")
         return self._reply(name, began, f"{type(error).__name__}: {error}"[:200], "EIO")
 
@@ -486,16 +494,21 @@ class Agent:
         Edge-triggered, since every call was tried until it had to wait: an error queue that
         nobody empties would otherwise keep the descriptor readable.
         """
-        if bool(held.calls) == held.armed:
+        events = 0
+        for call in held.calls:
+            events |= _READY[call.queue]
+        fileno = held.socket.fileno()
+        if events == held.armed:
             return
-        if held.armed:
-            self._epoll.unregister(held.socket.fileno())
-            del self._by_fileno[held.socket.fileno()]
+        if not held.armed:
+            self._by_fileno[fileno] = held
+            self._epoll.register(fileno, events | select.EPOLLET)
+        elif events:
+            self._epoll.modify(fileno, events | select.EPOLLET)
         else:
-            events = select.EPOLLIN | select.EPOLLOUT | select.EPOLLPRI | select.EPOLLRDHUP
-            self._by_fileno[held.socket.fileno()] = held
-            self._epoll.register(held.socket.fileno(), events | select.EPOLLET)
-        held.armed = not held.armed
+            self._epoll.unregister(fileno)
+            del self._by_fileno[fileno]
+        held.armed = events
 
     def _hold(self, new: socket.socket) -> int:
         if len(self._held) >= _HELD_LIMIT:
@@ -616,6 +629,8 @@ class Agent:
         self._lingering -= 1
         with contextlib.suppress(OSError):
             os.write(self._ring, b"!")
+            if self._epoll.closed and not self._lingering:
+                os.close(self._ring)
 
     def _set(self, request: Request) -> Any:
         held = self._socket(request).socket
@@ -656,9 +671,11 @@ class Agent:
         found: list[Any] = []
         while True:
             try:
-                _, messages, _, _ = held.recvmsg(1, 1024, socket.MSG_ERRQUEUE)
+                _, messages, flags, _ = held.recvmsg(1, 1024, socket.MSG_ERRQUEUE)
             except BlockingIOError:
                 return found
+            if not flags & socket.MSG_ERRQUEUE:
+                raise RefusedError("ENOPROTOOPT", "the stack has no error queue")
             found += [
                 _extended(data)
                 for level, kind, data in messages
@@ -772,7 +789,7 @@ class Agent:
             stdin=subprocess.DEVNULL,
             timeout=10,
         )
-        said = (done.stderr + done.stdout).decode(errors="replace").strip()
+        said = (done.stderr or done.stdout).decode(errors="replace").strip()
         if done.returncode:
             raise RefusedError(_firewall_error(said), said[:500])
         return done.stdout.decode(errors="replace")
@@ -980,11 +997,11 @@ class Program:
         os.set_blocking(sink, False)
 
     def run(self) -> None:
-        """Serve until the input closes, then give the last replies half a second to leave."""
+        """Serve until the input closes, then give the last replies a moment to leave."""
         while self._step():
             pass
         self._answer([self._agent.refuse(refusal.why) for refusal in self._reader.end()])
-        deadline = time.monotonic() + 0.5
+        deadline = time.monotonic() + 0.3
         while self._output and time.monotonic() < deadline:
             poller = select.poll()
             poller.register(self._sink, select.POLLOUT)
@@ -1042,8 +1059,9 @@ class Program:
 
 def _die_with_parent() -> None:
     """Ask Linux for the end of this process when its parent's thread ends (PR_SET_PDEATHSIG)."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
+    # A small Python may lack ctypes; the end of the input ends the program anyway.
+    with contextlib.suppress(ImportError, OSError, AttributeError):
+        importlib.import_module("ctypes").CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
 
 
 def main(arguments: Sequence[str]) -> None:

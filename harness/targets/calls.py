@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from harness.errors import HarnessError, Inconclusive, Unsupported
 from harness.targets.channel import PATIENCE, answered
-from harness.targets.driver import Channel, Reply
+from harness.targets.driver import Capability, Channel, Facts, Reply
 from harness.wire.clock import Clock
 
 if TYPE_CHECKING:
@@ -134,21 +134,27 @@ class Call:
 class Desk:
     """Where requests to one agent are handed in, and where what became of them is noted.
 
-    `name` is the target's, `on_event` takes a time in seconds of the clock and a text.
+    `facts` are the target's, `on_event` takes a time in seconds of the clock and a text.
     """
 
     def __init__(
         self,
         channel: Channel,
         clock: Clock,
-        name: str,
+        facts: Facts,
         on_event: Callable[[float, str], None] | None = None,
     ) -> None:
         self.clock = clock
-        self.name = name
+        self.name = facts.name
+        self._facts = facts
         self._channel = channel
         self._on_event = on_event
         self._open: list[Call] = []
+
+    def need(self, capability: Capability) -> None:
+        """Raise Unsupported if the target lacks something."""
+        if capability not in self._facts.capabilities:
+            raise Unsupported(f"{self.name} has no {capability}")
 
     def note(self, at: float, text: str) -> None:
         """Put a line on the timeline."""

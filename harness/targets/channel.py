@@ -129,10 +129,9 @@ class AgentChannel:
             stamp = said.get(key, reply.began if key == "began" else None)
             if isinstance(stamp, bool) or not isinstance(stamp, int | float):
                 raise self.fail(f"sent no time as {key!r}", said)
-            mapped = self._to_link(stamp) if self._to_link and key in said else stamp
-            if not math.isfinite(mapped):
+            times.append(self._mapped(stamp) if key in said else reply.began)
+            if not math.isfinite(times[-1]):
                 raise self.fail(f"sent no time as {key!r}", said)
-            times.append(float(mapped))
         began, ended = times
         if ended < began - _SKEW:
             raise self.fail("says that a call ended before it began", said)
@@ -141,6 +140,12 @@ class AgentChannel:
         ):
             raise self.fail("has another clock than was thought", said)
         return began, ended
+
+    def _mapped(self, stamp: float) -> float:
+        try:
+            return float(self._to_link(stamp) if self._to_link else stamp)
+        except OverflowError:
+            return math.inf
 
 
 class StreamChannel:

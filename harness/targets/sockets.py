@@ -9,6 +9,7 @@ from harness.endpoint import Endpoint
 from harness.errors import HarnessError, Inconclusive, Unsupported
 from harness.targets import sock_diag
 from harness.targets.calls import Call, Desk
+from harness.targets.driver import Capability
 
 # A testcase names the option of IPv4; these are the same of IPv6.
 _OF_IPV6 = {
@@ -67,31 +68,23 @@ class Socket:
         if isinstance(data, bytes):
             what = {"data": base64.b64encode(data).decode("ascii")}
         text = f"send({size}, MSG_OOB)" if urgent else f"send({size})"
-        return self._start("send", text, quiet=True, urgent=urgent, **what)
+        return self._start("send", text, read=natural, quiet=True, urgent=urgent, **what)
 
     def receive(self, size: int = 65536, *, urgent: bool = False, peek: bool = False) -> Call:
         """Receive at most so many octets; its value is the octets, none at the end of the file."""
         text = "recv(MSG_OOB)" if urgent else "recv()"
-        return self._desk.start(
-            "receive",
-            text,
-            read=_octets,
-            socket=self._number,
-            size=size,
-            urgent=urgent,
-            peek=peek,
-        )
+        return self._start("receive", text, read=_octets, size=size, urgent=urgent, peek=peek)
 
     def wait_for(self, *events: str) -> Call:
         """Wait for POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLERR or POLLHUP, any of those named."""
-        return self._start("wait", f"poll({', '.join(events)})", events=list(events))
+        return self._start("wait", f"poll({', '.join(events)})", read=list, events=list(events))
 
     def shutdown(self, how: str) -> Call:
         """Stop one direction, "read" or "write", or "both"."""
         return self._do("shutdown", f"shutdown({how})", how=how)
 
     def close(self) -> Call:
-        """Let go of it; under way for as long as SO_LINGER lets close() wait."""
+        """Let go of it; under way for as long as SO_LINGER makes that wait."""
         return self._start("close", "close()", quiet=True).wait(_CLOSING)
 
     def set(self, option: str, value: Any) -> None:
@@ -110,9 +103,10 @@ class Socket:
         """Return a socket option's value; Unsupported if the target does not have it."""
         name = self._spelt(option)
         try:
-            return self._desk.ask("get", socket=self._number, option=name)
+            value = self._desk.ask("get", socket=self._number, option=name)
         except OSError as error:
             raise self._without(name, error) from None
+        return self._desk.read(name, value, _setting)
 
     @property
     def local(self) -> Endpoint:
@@ -126,12 +120,13 @@ class Socket:
 
     def info(self) -> dict[str, Any]:
         """Return TCP_INFO by the names of `sock_diag.tcp_info`."""
+        self._desk.need(Capability.TCP_INFO)
         octets = self._desk.read("TCP_INFO", self._look("info"), _octets)
         return sock_diag.tcp_info(octets)
 
     def errors(self) -> list[dict[str, Any]]:
         """Empty the error queue (IP_RECVERR); an entry has error, origin, type, code, offender."""
-        return list(self._look("errors"))
+        return self._desk.read("the error queue", self._look("errors"), _entries)  # type: ignore[no-any-return]
 
     def spawn(self) -> "Child":
         """Hand the socket to a child process, the only one that holds it from now on."""
@@ -157,8 +152,8 @@ class Socket:
             return Unsupported(f"{self._desk.name} has no {name}")
         return Unsupported(f"{self._desk.name} refuses {name}{setting}: {_named(error)}")
 
-    def _start(self, operation: str, text: str, *, quiet: bool = False, **arguments: Any) -> Call:
-        return self._desk.start(operation, text, quiet=quiet, socket=self._number, **arguments)
+    def _start(self, operation: str, text: str, **more: Any) -> Call:
+        return self._desk.start(operation, text, socket=self._number, **more)
 
     def _do(self, operation: str, text: str, **arguments: Any) -> Call:
         return self._desk.do(operation, text, socket=self._number, **arguments)
@@ -210,6 +205,23 @@ def natural(value: Any) -> int:
     if value < 0:
         raise ValueError("negative")
     return value
+
+
+def word(value: Any) -> str:
+    """Return a text; TypeError for anything else."""
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
+
+
+def _setting(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_setting(each) for each in value]
+    return word(value) if isinstance(value, str) else int(value)
+
+
+def _entries(value: Any) -> list[dict[str, Any]]:
+    return [dict(each) for each in value]
 
 
 def _named(error: OSError) -> str:

@@ -45,7 +45,7 @@ class Target:
         self.facts = facts
         self.family = family
         self._host = host
-        self._desk = Desk(host.channel, clock, facts.name, on_event)
+        self._desk = Desk(host.channel, clock, facts, on_event)
         self._fixed = frozenset(fixed)
 
     @property
@@ -64,8 +64,7 @@ class Target:
 
     def need(self, capability: Capability) -> None:
         """Raise Unsupported if the target lacks something."""
-        if capability not in self.facts.capabilities:
-            raise Unsupported(f"{self.name} has no {capability}")
+        self._desk.need(capability)
 
     def settle(self) -> None:
         """Put the calls that have ended on the timeline."""
