@@ -159,7 +159,7 @@ class _Marker:
     def report_result(self, result: Any) -> None:
         """Set the message just before Allure writes the result."""
         known = [label.value for label in result.labels if label.name == KNOWN]
-        if known and result.status == Status.PASSED and result.statusDetails is None:
+        if known and result.status == Status.PASSED:
             message = f"{KNOWN}: {'; '.join(known)}"
             result.statusDetails = StatusDetails(known=True, message=message)
 

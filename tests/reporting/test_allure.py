@@ -40,7 +40,10 @@ TESTS = """
         enriched(judgement(verdict="deviates", known=True, reason="a constant"))
 
     def test_deviates():
-        enriched(judgement(verdict="deviates"))
+        enriched(
+            judgement(verdict="deviates"),
+            judgement(verdict="deviates", known=True, reason="a constant"),
+        )
         raise Deviation("RFC9293:MUST-13 on netns: ...\\n\\nlinux.toml:3: A: no longer deviates")
 
     def test_stale():

@@ -153,14 +153,14 @@ def test_doctor_names_the_package_of_a_missing_program(monkeypatch):
     assert remedies["python"] == ""
 
 
-def test_a_reader_that_goes_away_is_no_error():
+def test_a_reader_that_goes_away_is_no_error(here):
     """`tcpspec coverage | head -1` ends quietly."""
     code = (
         "import os, sys; from harness import cli; read, write = os.pipe(); os.close(read); "
-        "os.dup2(write, 1); sys.exit(cli.main(['coverage']))"
+        "os.dup2(write, 1); sys.exit(cli.main(['coverage', '--testcases', sys.argv[1]]))"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, str(here / "testcases")],
         cwd=world.ROOT,
         capture_output=True,
         text=True,

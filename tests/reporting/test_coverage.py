@@ -1,5 +1,7 @@
 """Coverage: every claim is judged or says why not, and none is lost unseen."""
 
+import dataclasses
+
 import pytest
 
 from harness.errors import UsageError
@@ -27,6 +29,15 @@ def test_every_claim_has_a_status_and_a_reason(tmp_path):
         ("DOC:3", "unobservable", "Nothing on the wire shows it."),
         ("DOC:4", "open", "open: data"),
     ]
+
+
+def test_a_claim_that_is_open_in_part_is_partly_judged(tmp_path):
+    """What is judged and leaves something open is not wholly judged."""
+    (claim,) = (one.claim for one in covered(tmp_path) if one.claim.id == "DOC:1")
+    judged = {"wait": ("a",), "answer": ("b",)}
+    assert coverage.Covered(claim, judged, {}).status == "judged"
+    more = dataclasses.replace(claim, open="data")
+    assert coverage.Covered(more, judged, {}).status == "partly judged"
 
 
 def test_the_testcases_of_a_claim_are_named_by_measure(tmp_path):

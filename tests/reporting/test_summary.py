@@ -107,6 +107,13 @@ def test_a_stale_entry_alone_is_told():
     assert "  A: gone" in lines([], stale=["A: gone"])
 
 
+def test_a_stale_entry_that_both_families_find_is_told_once():
+    """Every testcase that finds an entry stale says so; the summary says it once."""
+    written = lines([], stale=["A: gone", "B: gone", "A: gone"])
+    assert written[0] == "no deviation and 2 stale ledger entries; 0 of 0 verdicts conform"
+    assert [line for line in written if "gone" in line] == ["  A: gone", "  B: gone"]
+
+
 def test_targets_that_show_the_same_share_a_line():
     """The same deviation on two targets is one finding; noise makes no second one."""
     found = [
