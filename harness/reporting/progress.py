@@ -2,9 +2,11 @@
 
 Most of a run is waiting: for timers of minutes, side by side. On a terminal one line says so and is
 rewritten in place; elsewhere a whole line now and then shows that the run is alive. Nothing here
-asks for the time: `now` is any clock's seconds, the same clock in every call.
+asks for the time: `now` is any clock's seconds, the same clock in every call. Events may come from
+several threads, since no hook of pytest is called while everything waits.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -47,42 +49,57 @@ class Progress:
         self._done: set[str] = set()
         self._shown = ""
         self._told: float | None = None
+        self._ended = False
+        self._lock = threading.RLock()
 
     def started(
         self, nodeid: str, measures: Sequence[str], nominal_s: float | None, now: float
     ) -> None:
         """Note that a testcase began, what it measures, and how long it should take (seconds)."""
         name = measures[0] if measures else nodeid.rpartition("::")[2].partition("[")[0]
-        self._waiting[nodeid] = _Waiting(printable(name), nominal_s, now)
-        self._done.discard(nodeid)
-        if self._told is None:
-            self._told = now
-        self.tick(now)
+        with self._lock:
+            self._waiting[nodeid] = _Waiting(printable(name), nominal_s, now)
+            self._done.discard(nodeid)
+            if self._told is None:
+                self._told = now
+            self.tick(now)
 
     def finished(self, nodeid: str, now: float) -> None:
         """Note that a testcase ended; one that never started counts too."""
-        self._waiting.pop(nodeid, None)
-        self._done.add(nodeid)
-        if self._is_tty:
-            self.tick(now)
+        with self._lock:
+            self._waiting.pop(nodeid, None)
+            self._done.add(nodeid)
+            if self._is_tty:
+                self.tick(now)
 
     def tick(self, now: float) -> None:
         """Show how things stand: at every change on a terminal, else every 15 s of waiting."""
-        if self._is_tty:
-            self._rewrite(self.line(now) if self._waiting else "")
-        elif self._waiting and now - (self._told or 0.0) >= SIGN_OF_LIFE:
-            self._told = now
-            self._write(self.line(now) + "\n")
+        with self._lock:
+            if self._ended:
+                return
+            if self._is_tty:
+                self._rewrite(self.line(now) if self._waiting else "")
+            elif self._waiting and now - (self._told or 0.0) >= SIGN_OF_LIFE:
+                self._told = now
+                self._write(self.line(now) + "\n")
 
     def clear(self) -> None:
         """Take the line away, so that others may write; the next event shows it again."""
-        if self._is_tty:
-            self._rewrite("")
+        with self._lock:
+            if self._is_tty:
+                self._rewrite("")
+
+    def end(self) -> None:
+        """Take the line away for good; what happens later shows nothing."""
+        with self._lock:
+            self.clear()
+            self._ended = True
 
     def line(self, now: float) -> str:
         """Return the line: how many are done, how many wait, for what, the longest wait first."""
-        done = self._count()
-        waits = sorted(self._waiting.values(), key=lambda one: (-one.left(now), one.name))
+        with self._lock:
+            done = self._count()
+            waits = sorted(self._waiting.values(), key=lambda one: (-one.left(now), one.name))
         head = f"[{done}] {len(waits)} waiting"
         items = list(_items(waits, now))
         text = head + (": " + ", ".join(items) if items else "")

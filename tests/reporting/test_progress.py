@@ -1,5 +1,7 @@
 """Progress: the line says what is waited for, and never runs over the edge."""
 
+import threading
+
 import pytest
 
 from harness.reporting.progress import Progress
@@ -89,6 +91,36 @@ def test_others_may_write_after_clear():
     screen.write("FAILED\n")
     progress.tick(1.0)
     assert screen.text == "FAILED\n[0/1] 1 waiting: a 1 s"
+
+
+def test_after_the_end_nothing_is_shown():
+    """A tick that comes late, from another thread, brings no line back."""
+    screen, progress = on_terminal(total=1)
+    progress.started("a", ["a"], None, 0.0)
+    progress.end()
+    progress.tick(1.0)
+    progress.started("b", ["b"], None, 2.0)
+    assert screen.text == ""
+
+
+def test_ticks_of_another_thread_do_no_harm():
+    """The line is whole whoever asks for it, while testcases come and go."""
+    screen, progress = on_terminal(total=None)
+    over = threading.Event()
+
+    def tick() -> None:
+        while not over.is_set():
+            progress.tick(1.0)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    for number in range(500):
+        progress.started(f"t{number}", [f"m{number}"], float(number), 0.0)
+        progress.finished(f"t{number - 3}", 1.0)
+    over.set()
+    thread.join()
+    progress.tick(1.0)
+    assert screen.text.startswith("[500] 3 waiting: m499 1 s of 499 s")
 
 
 def test_the_same_measure_of_both_families_stands_once():
