@@ -1,7 +1,9 @@
 import ast
 import base64
 import contextlib
+import errno
 import json
+import os
 import select
 import signal
 import socket
@@ -354,10 +356,66 @@ def test_the_program_answers_and_ends_with_its_input(program):
 
 
 def test_the_program_ends_although_nobody_reads_its_replies(program):
-    """A full output stops neither the watch on the input nor the end."""
-    line = b'{"id": 1, "op": "nonsense"}\n'
-    program.stdin.write(line * 3000)
-    program.stdin.flush()
-    time.sleep(0.2)
+    """A full output stops the reading of more, but neither the watch on the input nor the end."""
+    line = b'{"id": 1, "op": "nonsense"}\n' * 100
+    written = 0
+    os.set_blocking(program.stdin.fileno(), False)
+    while select.select([], [program.stdin], [], 0.2)[1] and written < 1 << 22:
+        written += os.write(program.stdin.fileno(), line)
+    assert written < 1 << 22
     program.stdin.close()
     assert program.wait(timeout=1) == 0
+
+
+class Stub:
+    """A socket whose connect() takes until it is told otherwise."""
+
+    family = socket.AF_INET
+
+    def __init__(self):
+        self.connected = False
+        self.sent = b""
+        self._ends = socket.socketpair()
+
+    def fileno(self):
+        return self._ends[0].fileno()
+
+    def setblocking(self, _):
+        pass
+
+    def setsockopt(self, *_):
+        pass
+
+    def connect(self, _):
+        if not self.connected:
+            raise BlockingIOError(errno.EINPROGRESS, "")
+        raise OSError(errno.EISCONN, "")
+
+    def send(self, data, _):
+        self.sent += data
+        return len(data)
+
+    def close(self):
+        for end in self._ends:
+            end.close()
+
+
+def test_a_send_waits_for_the_connect_before_it():
+    """Calls that write are made in their order, and connect() is asked again how it ended."""
+    stub = Stub()
+    held = Agent(make=lambda _: stub)
+    value(held, "socket", family="ipv4")
+    address = {"address": "198.51.100.1", "port": 2017}
+    assert held.handle({"id": 7, "op": "connect", "socket": 1, **address}) == []
+    assert held.handle({"id": 8, "op": "send", "socket": 1, "text": "hello"}) == []
+    held.poll()
+    assert stub.sent == b""
+    stub.connected = True
+    replies = held.handle({"id": 9, "op": "connect", "socket": 1, **address})
+    assert [(each["id"], each["error"]) for each in replies] == [
+        (7, None),
+        (8, None),
+        (9, "EISCONN"),
+    ]
+    assert stub.sent == b"hello"
+    held.close()

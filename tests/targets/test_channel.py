@@ -135,6 +135,14 @@ def test_in_virtual_time_a_reply_may_be_ahead():
     assert reply.ended == 127.0
 
 
+def test_truth_is_no_time():
+    """JSON's true is not one second."""
+    channel = AgentChannel(lambda _: [], VirtualClock())
+    channel.request("connect")
+    with pytest.raises(HarnessError, match="sent no time"):
+        channel.feed(good(1, began=0.0, at=True))
+
+
 def test_silence_is_our_error():
     """Nobody waits for an agent for longer than the patience."""
     clock = FrozenClock()

@@ -85,6 +85,14 @@ def test_a_call_is_pending_until_its_reply_comes():
     assert script.events == [(10.0, "connect(40017)"), (13.0, "connect(40017) = ECONNREFUSED")]
 
 
+def test_what_has_come_is_seen_without_waiting():
+    """finished() lets the clock serve what is there already."""
+    script = Script(connect=None)
+    call = script.target().connect(PEER)
+    script.later(10.0, 2)
+    assert (call.finished(), call.outcome, script.clock.now()) == (True, "success", 10.0)
+
+
 def test_pending_is_said_of_a_living_agent_only():
     """A silent agent is a HarnessError where its silence could be taken for an observation."""
     script = Script(connect=None)
