@@ -189,7 +189,7 @@ def _version() -> str:
     try:
         return version("tcpspec")
     except PackageNotFoundError:
-        return "not installed"
+        return "from source"
 
 
 def _property(text: str, special: str = "") -> str:

@@ -52,7 +52,7 @@ class Covered:
         if self.claim.unobservable:
             said.append(self.claim.unobservable)
         if self.claim.open:
-            said.append(f"open: {self.claim.open}")
+            said.append(f"open: {self.claim.open}" if self.testcases else self.claim.open)
         return "; ".join(said)
 
 

@@ -10,7 +10,7 @@ from harness.documents.expectation import Computed, Expectation, Outcome
 from harness.documents.library import Library
 from harness.judgement.verdict import Judgement
 from harness.reporting.coverage import verdict_words
-from harness.reporting.findings import Finding, merged, observed, reason
+from harness.reporting.findings import merged, observed, reason
 from harness.reporting.marked import Marked
 from harness.reporting.text import distinct, filled, listed, printable
 
@@ -31,7 +31,7 @@ def explain(
         found = [
             one for one in judgements if (one.claim, one.measure) == (claim.id, judged.measure)
         ]
-        lines += _observed(found)
+        lines += _observed(found, in_words(judged.expectation))
     if claim.unobservable:
         lines += ["", *_filled("not judged", claim.unobservable)]
     if claim.open:
@@ -89,7 +89,7 @@ def in_words(expectation: Expectation) -> str:
             return expectation.text
 
 
-def _observed(judgements: Sequence[Judgement]) -> list[str]:
+def _observed(judgements: Sequence[Judgement], expected: str) -> list[str]:
     if not judgements:
         return _filled("last run", "not judged")
     lines: list[str] = []
@@ -99,13 +99,9 @@ def _observed(judgements: Sequence[Judgement]) -> list[str]:
         if first.reason and not _without_observation(first):
             said += f" ({first.reason})"
         lines += _filled("last run", said)
-        lines += _expected_there(finding)
+        if first.documented not in ("", expected):
+            lines += _filled("", f"where {first.documented} is documented")
     return lines
-
-
-def _expected_there(finding: Finding) -> list[str]:
-    documented = finding.first.documented
-    return _filled("", f"where {documented} is documented") if documented else []
 
 
 def _said(one: Judgement) -> str:

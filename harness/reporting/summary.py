@@ -143,19 +143,23 @@ def _informative(
     groups = grouped(found, lambda one: (one.first.document, one.where))
     for (document, where), findings in groups.items():
         write_line("")
-        title = titles.get(document, document)
-        head = f"deviations from {title}, informative ({len(findings)}) on {where}"
-        write_line(cut(printable(head), WIDTH), cyan=True)
+        rest = f", informative ({len(findings)}) on {where}"
+        title = cut(f"deviations from {titles.get(document, document)}", WIDTH - len(rest))
+        write_line(printable(title + rest), cyan=True)
         rows = [(one.first.claim, one.first.documented, f"not {one.text}") for one in findings]
         for line in _rows(rows, share=0.5):
             write_line(line)
 
 
 def _rows(rows: Sequence[tuple[str, str, str]], share: float) -> list[str]:
-    """Lay out claim and two texts on one line each; the first gets at most `share` of the room."""
-    named = min(NAME_WIDTH, max(len(printable(row[0])) for row in rows))
+    """Lay out claim and two texts on one line each.
+
+    Of the room that is left to the texts the first gets `share`, and what the second does not need.
+    """
+    longest = [max(len(printable(text)) for text in column) for column in zip(*rows, strict=True)]
+    named = min(NAME_WIDTH, longest[0])
     room = WIDTH - 2 - named - 4
-    first = min(int(room * share), max(len(printable(row[1])) for row in rows))
+    first = min(max(int(room * share), room - longest[2]), longest[1])
     cells = [
         (
             "  " + cut(printable(claim), named),

@@ -27,7 +27,7 @@ def test_every_claim_has_a_status_and_a_reason(tmp_path):
         ("DOC:1", "partly judged", "no testcase observes answer"),
         ("DOC:2", "no testcase", "no testcase observes answer"),
         ("DOC:3", "unobservable", "Nothing on the wire shows it."),
-        ("DOC:4", "open", "open: data"),
+        ("DOC:4", "open", "data"),
     ]
 
 
@@ -75,7 +75,7 @@ def test_the_listing_shows_verdicts_testcases_and_reasons(tmp_path):
         f"      {WAIT} (wait)",
         "  DOC:2  no testcase: no testcase observes answer",
         "  DOC:3  unobservable: Nothing on the wire shows it.",
-        "  DOC:4  open: open: data",
+        "  DOC:4  open: data",
     ]
 
 

@@ -181,6 +181,21 @@ def test_hostile_strings_reach_the_terminal_escaped(verdict):
     assert any(r"\x1b]0;owned\x07\r\n\u202etxt\ud800\x9b31m" in line for line in written)
 
 
+def test_a_long_text_takes_the_room_that_its_neighbour_leaves():
+    """What is documented is cut only where what was observed needs the room."""
+    long = "EINVAL or ECONNABORTED or ECONNREFUSED or EHOSTUNREACH"
+    found = judgement(verdict="deviates", documented=long, observed="success", binding=False)
+    assert f"  RFC9293:MUST-13  {long}  not success" in lines([found])
+
+
+def test_a_long_title_leaves_room_for_where():
+    """The heading of a document says on which targets, however long its title is."""
+    found = judgement(verdict="deviates", document="x" * 120, binding=False)
+    (head,) = (line for line in lines([found]) if line.startswith("deviations from"))
+    assert head.endswith("x…, informative (1) on netns (ipv4)")
+    assert len(head) == WIDTH
+
+
 def test_long_values_are_cut_and_wrapped():
     """A document's long text is wrapped in a block and cut on a line; nothing runs over."""
     ladder = ", ".join(["1.01"] * 200) + " s"
