@@ -33,6 +33,7 @@ from harness.reporting.run import RunTarget
 from harness.reporting.summary import Results, summarize
 from harness.run import Run
 from harness.targets.driver import Settings
+from harness.targets.guardian import die_with_parent
 from harness.targets.privilege import ensure_privileges
 from harness.targets.target import Target
 from harness.targets.walk import Walk
@@ -97,7 +98,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Check all that the user said before any worker or testcase starts."""
     config = session.config
-    if config.option.collectonly or _is_worker(config) or not _about_testcases(config):
+    if _is_worker(config):
+        die_with_parent()
+        return
+    if config.option.collectonly or not _about_testcases(config):
         return
     with _usage():
         ensure_privileges()

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.documents.computed import ROUND_TRIP
 from harness.endpoint import Endpoint
 from harness.errors import HarnessError
 from harness.judgement.conclusion import Conclusion
@@ -197,7 +198,11 @@ class Trial:
         self.judge(measure).judge(observation, within=within)
 
     def _effective(self) -> Mapping[str, float]:
-        return self._targets[0].effective if self._targets else self.facts.effective
+        """Return all that computed expectations depend on: knobs in force, and the round trip."""
+        if not self._targets:
+            return self.facts.effective
+        round_trip = self._peer.round_trip if self._peer else None
+        return {**self._targets[0].effective, ROUND_TRIP: round_trip or 0.0}
 
     def _noise(self) -> float | None:
         clock = self._world.clock if self._world else None

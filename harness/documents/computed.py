@@ -95,6 +95,10 @@ MEASURED_RTO = 1.1
 """How much longer than the minimum a measured RTO may be: it is the minimum plus the round trip,
 rounded up to a tick; 10 ms (HZ 100) for that and 10 ms for the round trip are a tenth of 0.2 s."""
 
+ROUND_TRIP = "round_trip"
+"""Not a knob, but the other thing that time-outs depend on: the seconds that the peer took for the
+only answer of which the stack has a sample, that of the handshake. The caller adds it."""
+
 TIME_WAIT = 60.0
 """TCP_TIMEWAIT_LEN of Linux."""
 
@@ -104,6 +108,11 @@ def _backoff(knobs: Knobs, first: float, linear: int = 0) -> Iterator[float]:
     longest = knobs.get("rto_max", RTO_MAX)
     for step in itertools.count():
         yield min(first * 2.0 ** min(max(0, step - linear), 32), longest)
+
+
+def _measured_rto(knobs: Knobs) -> float:
+    """Return the first time-out after one sample: Linux adds its minimum to the round trip."""
+    return knobs.get("rto_min", RTO_MIN) + knobs.get(ROUND_TRIP, 0.0)
 
 
 def _take(timers: Iterator[float], count: int) -> tuple[float, ...]:
@@ -211,27 +220,27 @@ def _orphan_timers(knobs: Knobs) -> tuple[tuple[float, ...], ...]:
     retransmission, so that this is the (N+1)th or the one after it, by how late timers are.
     """
     retries = int(knobs["orphan_retries"]) or 8
-    timers = _take(_backoff(knobs, knobs.get("rto_min", RTO_MIN)), retries + 2)
+    timers = _take(_backoff(knobs, _measured_rto(knobs)), retries + 2)
     return timers[:-1], timers
 
 
-@computed(Kind.LADDER, needs=("orphan_retries",), may=("rto_min", "rto_max"))
+@computed(Kind.LADDER, needs=("orphan_retries",), may=("rto_min", "rto_max", ROUND_TRIP))
 def linux_orphan_ladder(knobs: Knobs) -> AnyOf:
     """Give the intervals between the FINs of an orphan (ip-sysctl: tcp_orphan_retries)."""
     return AnyOf(tuple(Intervals(timers[:-1], MEASURED_RTO) for timers in _orphan_timers(knobs)))
 
 
-@computed(Kind.DURATION, needs=("orphan_retries",), may=("rto_min", "rto_max"))
+@computed(Kind.DURATION, needs=("orphan_retries",), may=("rto_min", "rto_max", ROUND_TRIP))
 def linux_orphan_lifetime(knobs: Knobs) -> AnyOf:
     """Tell how long an orphan that nobody answers lives (ip-sysctl: tcp_orphan_retries)."""
     return AnyOf(tuple(_chain(timers, MEASURED_RTO) for timers in _orphan_timers(knobs)))
 
 
-@computed(Kind.DURATION, needs=("data_retries",), may=("rto_min", "rto_max"))
+@computed(Kind.DURATION, needs=("data_retries",), may=("rto_min", "rto_max", ROUND_TRIP))
 def linux_data_timeout(knobs: Knobs) -> AnyOf:
     """Tell how long unacknowledged data keeps a connection (ip-sysctl: tcp_retries2; 924.6 s)."""
     count = int(knobs["data_retries"])
-    timers = _take(_backoff(knobs, knobs.get("rto_min", RTO_MIN)), count + 2)
+    timers = _take(_backoff(knobs, _measured_rto(knobs)), count + 2)
     return AnyOf((_chain(timers[:-1], MEASURED_RTO), _chain(timers, MEASURED_RTO)))
 
 

@@ -57,6 +57,8 @@ class Peer:
         self._sent = 0
         self._inbox: deque[tuple[float, Segment, Datagram]] = deque()
         self.last_stamp: float | None = None
+        self.round_trip: float | None = None
+        self._syn_stamp: float | None = None
         self.last_sent_stamp: float | None = None
         bench.peers.insert(0, self)
 
@@ -103,11 +105,15 @@ class Peer:
             self.bench.timeline.segment(stamp, TOWARDS, self._relative_own(segment))
             self.last_sent_stamp = stamp
             self._sent += 1
+            if self.round_trip is None and self._syn_stamp and segment.flags & Flags.ACK:
+                self.round_trip = stamp - self._syn_stamp
             return
         if self.connection.remote.port == 0:
             self.towards(segment.source_port)
         if segment.flags & Flags.SYN and self.connection.irs is None:
             self.connection.irs = self.connection.rcv_nxt = segment.seq
+        if segment.syn:
+            self._syn_stamp = stamp
         relative = self.connection.incoming(segment)
         self.bench.timeline.segment(stamp, FROM, relative)
         self._history.append((stamp, relative))

@@ -5,7 +5,7 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.errors import HarnessError
@@ -23,6 +23,7 @@ from harness.wire.packet_socket import (
     hold_stamps,
     open_way,
     raw_socket,
+    stay_on_one_processor,
 )
 from harness.wire.real import RealClock
 
@@ -108,6 +109,7 @@ class NetnsDriver:
         self._present: Mapping[str, str] = {}
         self._guardian: Guardian | None = None
         self._stamps: socket.socket | None = None
+        self._move_again: Callable[[], None] | None = None
 
     @staticmethod
     def missing() -> str | None:
@@ -147,6 +149,7 @@ class NetnsDriver:
             scratch.close()
             bench.close()
         self._present = before
+        self._move_again = stay_on_one_processor()
         return Facts(
             name=NAME,
             stack="linux",
@@ -186,6 +189,9 @@ class NetnsDriver:
 
     def stop(self) -> None:
         """Give everything back; a second call does nothing."""
+        if self._move_again is not None:
+            self._move_again()
+            self._move_again = None
         if self._guardian is not None:
             self._guardian.close()
             self._guardian = None

@@ -1,6 +1,7 @@
 """Packet socket: a link that is one interface of the kernel's, captured with its stamps."""
 
 import errno
+import os
 import queue
 import select
 import socket
@@ -8,6 +9,7 @@ import struct
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 
 from harness.errors import HarnessError
 from harness.wire.link import Frame
@@ -197,6 +199,21 @@ def hold_stamps() -> socket.socket:
     holder = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     holder.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
     return holder
+
+
+def stay_on_one_processor() -> Callable[[], None]:
+    """Bind this process to one of its processors; return what undoes it.
+
+    A veth hands a frame to the processor that sent it. Two frames are dealt with in the order in
+    which they were sent only if their sender did not move in between.
+    """
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(allowed)[os.getpid() % len(allowed)]})
+
+    def undo() -> None:
+        os.sched_setaffinity(0, allowed)
+
+    return undo
 
 
 def open_way(one: socket.socket, other: socket.socket, *, within: float = 2.0) -> None:
