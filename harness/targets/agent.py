@@ -46,6 +46,8 @@ sockets and processes are the agent's own numbers.
     counters                               {"TcpExtListenDrops": 0, …}, named as nstat does
     iptables family arguments              what it printed; EPROTONOSUPPORT: the kernel cannot
     link name up                           null; sets the interface up (true) or down (false)
+    reset                                  null; all sockets and processes ended, calls under way
+                                           forgotten; EBUSY while a close() lingers
 """
 
 from __future__ import annotations
@@ -438,6 +440,14 @@ class Agent:
 
     def close(self) -> None:
         """End all processes and abort all connections that the agent holds; no call blocks."""
+        self._let_go()
+        if not self._epoll.closed:
+            self._epoll.close()
+            os.close(self._bell)
+            if not self._lingering:
+                os.close(self._ring)
+
+    def _let_go(self) -> None:
         for process in self._processes.values():
             process.kill()
             _wait_for(process)
@@ -448,11 +458,6 @@ class Agent:
                 held.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER.pack(1, 0))
             self._forget(held)
             held.socket.close()
-        if not self._epoll.closed:
-            self._epoll.close()
-            os.close(self._bell)
-            if not self._lingering:
-                os.close(self._ring)
 
     def _reply(self, name: int | None, began: float, value: Any, error: str | None) -> Reply:
         return {"id": name, "value": value, "error": error, "began": began, "at": self._now()}
@@ -807,6 +812,13 @@ class Agent:
             flags = flags | flag if up else flags & ~flag
             fcntl.ioctl(control, put, asked.pack(name.encode(), flags))
 
+    def _reset(self, _: Request) -> Any:
+        if self._lingering:
+            raise RefusedError("EBUSY", "a close() lingers")
+        self._let_go()
+        self._over.clear()
+        self._next = 1
+
     _OPERATIONS: ClassVar[dict[str, Callable[[Agent, Request], Any]]] = {
         "hello": _hello,
         "socket": _new_socket,
@@ -833,6 +845,7 @@ class Agent:
         "counters": _counters,
         "iptables": _iptables,
         "link": _link,
+        "reset": _reset,
     }
     _INSIDE = ("socket", "spawn", "sysctl", "table", "counters", "iptables", "link")
 
