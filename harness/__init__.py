@@ -28,7 +28,8 @@ known.
 A testcase observes and never contains a stack's numbers. It imports from here and nowhere else.
 """
 
+from harness.segment.problem import Problem
 from harness.states import State
 from harness.targets.walk import By
 
-__all__ = ["By", "State"]
+__all__ = ["By", "Problem", "State"]

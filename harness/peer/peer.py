@@ -16,7 +16,9 @@ from harness.segment import codec
 from harness.segment.datagram import Datagram
 from harness.segment.notation import parse_pattern, parse_segment, write
 from harness.segment.pattern import Pattern
+from harness.segment.problem import Problem, complain
 from harness.segment.segment import Flags, Segment
+from harness.segment.sequence import add
 from harness.states import State
 
 POLL = 0.02
@@ -56,6 +58,7 @@ class Peer:
         self._history: list[tuple[float, Segment]] = []
         self._sent = 0
         self._inbox: deque[tuple[float, Segment, Datagram]] = deque()
+        self._datagrams: list[Datagram] = []
         self.last_stamp: float | None = None
         self.round_trip: float | None = None
         self._syn_stamp: float | None = None
@@ -117,6 +120,7 @@ class Peer:
         relative = self.connection.incoming(segment)
         self.bench.timeline.segment(stamp, FROM, relative)
         self._history.append((stamp, relative))
+        self._datagrams.append(datagram)
         self._inbox.append((stamp, segment, datagram))
 
     def _relative_own(self, segment: Segment) -> Segment:
@@ -128,7 +132,8 @@ class Peer:
     def send(self, what: Any, **envelope: Any) -> None:
         """Send a segment: notation, a `Segment`, or a Scapy TCP layer, numbers relative.
 
-        `envelope` overrides fields of the IP header (`ttl`, `tos`, `source` …).
+        `envelope` overrides fields of the IP header (`ttl`, `tos`, `source` …); what the target
+        sends to another source is seen too.
         """
         if isinstance(what, str):
             segment = parse_segment(what)
@@ -138,8 +143,30 @@ class Peer:
             segment = codec.from_scapy(what)
         absolute = self.connection.outgoing(segment)
         fields = {"source": self.local.address, "destination": self.remote.address} | envelope
+        self.bench.station.answers_for(fields["source"])
         self.bench.station.send(Datagram(content=absolute, **fields))
         self.connection.sent(absolute)
+
+    def send_icmp(
+        self, problem: Problem, *, seq: int | None = None, mtu: int = 0, octets: int = 8
+    ) -> None:
+        """Send an ICMP error about the last segment that the target sent.
+
+        `seq` is a relative number to be quoted instead of the right one, `mtu` what `TOO_BIG` says,
+        `octets` how much is quoted after the IP header. Inconclusive if nothing was sent.
+        """
+        if not self.datagrams:
+            raise Inconclusive("the target has sent nothing that an ICMP error could be about")
+        about = self.datagrams[-1]
+        if seq is not None and about.segment is not None:
+            number = add(seq, self.connection.irs or 0)
+            about = dataclasses.replace(
+                about, content=dataclasses.replace(about.segment, seq=number)
+            )
+        message = complain(problem, about, mtu=mtu, octets=octets)
+        self.bench.timeline.note(self.now, f"< ICMP type {message.type} code {message.code}")
+        mine, its = self.bench.addresses
+        self.bench.station.send(Datagram(mine, its, message))
 
     def expect(
         self,
@@ -276,6 +303,17 @@ class Peer:
         wanted = parse_pattern(pattern)
         found = [(stamp, segment) for stamp, segment in self._history if wanted.fits(segment)]
         return Ladder(tuple(stamp for stamp, _ in found), tuple(segment for _, segment in found))
+
+    @property
+    def datagrams(self) -> tuple[Datagram, ...]:
+        """What the target has sent so far on this connection, complete with IP; absolute."""
+        self.bench.pump()
+        return tuple(self._datagrams)
+
+    def begins_at(self, number: int) -> "Peer":
+        """Take this initial sequence number; return the peer."""
+        self.connection.iss = self.connection.snd_nxt = number % (1 << 32)
+        return self
 
     def passed_segments(self) -> int:
         """Return how many segments of this connection have passed, both ways."""
