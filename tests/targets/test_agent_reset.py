@@ -25,6 +25,7 @@ def test_reset_ends_sockets_and_forgets_calls(tmp_path: Path) -> None:
     assert _ask(asked, 5, "close", socket=first)[0]["error"] == "EBADF"
     assert _ask(asked, 6, "close", socket=other)[0]["error"] == "EBADF"
     assert _ask(asked, 7, "socket", family="ipv4")[0]["value"] == first
+    _ask(asked, 8, "socket", family="ipv4")
     asked.close()
 
 
@@ -32,6 +33,7 @@ def test_reset_ends_processes(tmp_path: Path) -> None:
     """A process that holds a socket is gone after a reset."""
     asked = agent(tmp_path)
     number = _ask(asked, 1, "socket", family="ipv4")[0]["value"]
+    _ask(asked, 5, "socket", family="ipv4")
     process = _ask(asked, 2, "spawn", socket=number)[0]["value"]
 
     assert _ask(asked, 3, "reset")[0]["error"] is None
