@@ -329,8 +329,19 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         why = str(reason)
     except Inconclusive as reason:
         verdict, why = Verdict.INCONCLUSIVE, str(reason)
+    except Exception as error:
+        trial = pyfuncitem.stash[TRIAL]
+        trial.judge.give_up(Verdict.INCONCLUSIVE, f"harness error: {error}".partition("\n")[0])
+        _send(pyfuncitem, trial.judge.judgements, ())
+        raise
     _conclude(pyfuncitem, verdict, why)
     return result
+
+
+def _send(item: pytest.Item, judgements: Sequence[Judgement], stale: Sequence[str]) -> None:
+    """Put verdicts on the testcase's reports."""
+    payload = [judgement.as_json() for judgement in judgements]
+    item.user_properties[:] = [(PROPERTY, json.dumps([payload, list(stale)]))]
 
 
 def _conclude(item: pytest.Item, verdict: Verdict, reason: str) -> None:
@@ -339,8 +350,7 @@ def _conclude(item: pytest.Item, verdict: Verdict, reason: str) -> None:
     if reason:
         trial.judge.give_up(verdict, reason.partition("\n")[0])
     conclusion = trial.conclude()
-    payload = [judgement.as_json() for judgement in conclusion.judgements]
-    item.user_properties[:] = [(PROPERTY, json.dumps([payload, conclusion.stale]))]
+    _send(item, conclusion.judgements, conclusion.stale)
     _describe(item, trial, conclusion)
     second = item.stash.get(ATTEMPT, 1) > 1
     text = conclusion.text
@@ -550,7 +560,7 @@ class Collector:
         """Write `verdicts.json`, and what describes the run to Allure."""
         self._over.set()
         if self._progress is not None:
-            self._progress.clear()
+            self._progress.end()
         targets = [
             RunTarget(facts.name, facts.stack, facts.version, dict(facts.sysctls))
             for facts in self.run.facts.values()
@@ -565,6 +575,10 @@ class Collector:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Tell the user what was judged, deviations first, and how long things took."""
         terminalreporter.section("documents and deviations")
+        if self.journal.interrupted is not None:
+            terminalreporter.write_line(
+                f"an earlier run was killed; what it knew is in {self.journal.interrupted}"
+            )
         summarize(
             functools.partial(terminalreporter.write_line),
             Results(

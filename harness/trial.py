@@ -161,16 +161,17 @@ class Trial:
         for sabotage in () if pair else self.sabotage:
             link = Saboteur(link, sabotage)
         self._link = link
+        names = ("client: ", "server: ") if pair else ("",)
         self._targets = [
             Target(
                 host,
                 self.facts,
                 world.clock,
                 self.family,
-                on_event=self.timeline.note,
+                on_event=lambda at, text, who=who: self.timeline.note(at, who + text),
                 fixed=self.fixed,
             )
-            for host in world.hosts
+            for who, host in zip(names, world.hosts, strict=True)
         ]
         return link
 
@@ -212,6 +213,8 @@ class Trial:
 
     def _look(self) -> None:
         """Take what has come in, so that the timeline is complete."""
+        for target in self._targets:
+            target.settle()
         if self._link is None or self._complete:
             return
         if self._peer is not None:

@@ -16,6 +16,9 @@ from harness.targets.driver import Facts
 
 PACKAGED = Path(__file__).parent
 
+_LISTED = 50
+"""So many names are few enough to be listed in an error."""
+
 _Named = TypeVar("_Named", Claim, Document, Measure)
 
 
@@ -120,4 +123,7 @@ def _found(things: Mapping[str, _Named], name: str, what: str) -> _Named:
     try:
         return things[name]
     except KeyError:
-        raise UsageError(f"there is no {what} '{name}'{close(name, things)}") from None
+        hint = close(name, things)
+        if not hint and len(things) < _LISTED:
+            hint = f"; there are {', '.join(sorted(things))}"
+        raise UsageError(f"there is no {what} '{name}'{hint}") from None

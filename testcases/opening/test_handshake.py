@@ -120,11 +120,11 @@ def test_closed_connect_again_from_one_port_numbers_advance_with_time(target, pe
         stamps.append(caller.last_stamp)
         caller.send("R. 0:0(0) ack 1")
         attempt.wait(1.0).socket.close()
-        caller.wait(0.05)
+        caller.wait(0.4)
     rates = [
         ((b - a) % 2**32) / (v - u)
         for a, b, u, v in zip(numbers, numbers[1:], stamps, stamps[1:], strict=False)
     ]
     slowest, fastest = min(rates), max(rates)
 
-    documented("isn_clock_driven").judge(slowest >= 250_000 * 0.99 and fastest < slowest * 1.05)
+    documented("isn_clock_driven").judge(slowest >= 250_000 * 0.99 and fastest < slowest * 1.2)
