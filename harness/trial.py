@@ -1,5 +1,6 @@
 """Trial: one testcase on one target, with everything that it may ask for."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,12 +169,15 @@ class Trial:
                 self.facts,
                 world.clock,
                 self.family,
-                on_event=lambda at, text, who=who: self.timeline.note(at, who + text),
+                on_event=functools.partial(self._note, who),
                 fixed=self.fixed,
             )
             for who, host in zip(names, world.hosts, strict=True)
         ]
         return link
+
+    def _note(self, who: str, at: float, text: str) -> None:
+        self.timeline.note(at, who + text)
 
     def _bench(self) -> Bench:
         target = self.target
