@@ -1,7 +1,7 @@
 """Errors: whose fault something is, and what a testcase's end means."""
 
 
-class Deviation(AssertionError):
+class Deviation(AssertionError):  # noqa: N818 - the field's word
     """The target's fault: it does not do what a binding document says."""
 
     __module__ = "harness"

@@ -28,9 +28,9 @@ class Facts:
 
     `tick` is the length of the stack's timer tick in seconds (1/HZ on Linux); `wheel` says that its
     timers stand in Linux's timer wheel, so that they may be late by a granule. `defaults` and
-    `effective` map knobs (by meaning, as in `linux.toml`) to values: the stack's own, and those that
-    this run's settings leave in force before a testcase tunes anything; `fixed` are the knobs that
-    the user has set. `sysctls` are all settings of the stack that a reader of results may need.
+    `effective` map knobs (by meaning, as in `linux.toml`) to values: the stack's own, and those
+    that this run's settings leave in force before a testcase tunes anything; `fixed` are the knobs
+    that the user has set. `sysctls` are all settings of the stack that a reader may need.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Settings:
 
 
 class Reply(Protocol):
-    """One request to an agent, which may still be under way. Times are the link clock's, seconds."""
+    """One request to an agent, perhaps still under way. Times are the link clock's, seconds."""
 
     began: float
     ended: float | None
@@ -121,7 +121,8 @@ class World(Protocol):
 class Driver(Protocol):
     """A kind of stack. One instance serves one process of the run, from `start` to `stop`."""
 
-    def __init__(self) -> None: ...
+    def __init__(self) -> None:
+        """Make a driver that has started nothing."""
 
     @staticmethod
     def missing() -> str | None:
@@ -131,7 +132,7 @@ class Driver(Protocol):
         """Make ready what all worlds share, and tell the facts; UsageError for bad settings."""
 
     def world(self, *, pair: bool = False, knobs: Mapping[str, float] | None = None) -> World:
-        """Make a fresh world, its stacks tuned: user's sysctls before `knobs` before tuned values."""
+        """Make a fresh world, tuned: the user's sysctls before `knobs` before tuned values."""
 
     def stop(self) -> None:
         """Give everything back; a second call does nothing."""
