@@ -53,6 +53,9 @@ What `expect` may be, by the kind of the measure:
                { computed = "name" }, or a list of which any fits
     fact       true or false
     word       "mss,sackOK", a list of which any fits, { includes = ["mss"] }, { excludes = ["TS"] }
+    cells      { steps = ["SYN", "RST inside"] }: each cell of a matrix as the steps of RFC 9293
+               section 3.10.7 have it (`arrival.py`); { steps = […], by = "RFC 5961" } where one
+               text's way is expected of all that are allowed
 
 A computed expectation is a small named function of the effective knobs (`computed.py`).
 """

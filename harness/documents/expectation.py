@@ -6,6 +6,7 @@ documented to take (`nominal`, seconds). Whether an observation fits is judged e
 
 from dataclasses import dataclass
 
+from harness.documents.arrival import Step
 from harness.documents.measure import Kind
 from harness.states import State
 
@@ -255,8 +256,24 @@ class Outcome:
         return outcomes if self.after is None else f"{outcomes} after {self.after.text}"
 
 
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Each cell as the steps of RFC 9293 section 3.10.7 have it that the claim is about.
+
+    `by` is the one text whose way is expected; None where any that RFC 9293 allows is.
+    """
+
+    steps: frozenset[Step]
+    by: str | None = None
+
+    @property
+    def text(self) -> str:
+        """`as RFC 9293 has it: RST inside, SYN`."""
+        return f"as {self.by or 'RFC 9293'} has it: {', '.join(sorted(self.steps))}"
+
+
 Expectation = (
-    SegmentIs | Duration | Intervals | Shape | Outcome | States | Count | Fact | Word
+    SegmentIs | Duration | Intervals | Shape | Outcome | States | Count | Fact | Word | Cells
     | Computed | AnyOf
 )  # fmt: skip
 

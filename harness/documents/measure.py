@@ -15,6 +15,7 @@ class Kind(enum.StrEnum):
     COUNT = "count"
     FACT = "fact"
     WORD = "word"
+    CELLS = "cells"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from harness.documents.arrival import Step
 from harness.documents.computed import FUNCTIONS
 from harness.documents.expectation import (
     NOTHING,
     AnyOf,
+    Cells,
     Computed,
     Count,
     Duration,
@@ -212,6 +214,20 @@ def _word(value: Any) -> Word:
     )
 
 
+def _cells(value: Any) -> Cells:
+    table = _table(value, "cells are a table such as { steps = ['SYN'] }")
+    check_keys(table, ("steps", "by"))
+    names = _texts(table.get("steps", []), "steps is a list of steps")
+    known = [str(step) for step in Step]
+    for name in names:
+        if name not in known:
+            raise ValueError(f"'{name}' is no step{close(name, known)}")
+    by = table.get("by")
+    if by is not None and not isinstance(by, str):
+        raise ValueError("by is the name of a text")
+    return Cells(frozenset(Step(name) for name in names), by)
+
+
 _READERS: dict[Kind, Callable[[Any], Expectation]] = {
     Kind.SEGMENT: _segment,
     Kind.DURATION: _duration,
@@ -221,6 +237,7 @@ _READERS: dict[Kind, Callable[[Any], Expectation]] = {
     Kind.COUNT: _count,
     Kind.FACT: _fact,
     Kind.WORD: _word,
+    Kind.CELLS: _cells,
 }
 
 

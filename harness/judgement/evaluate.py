@@ -1,12 +1,15 @@
 """Evaluate: an observation against an expectation of the same kind."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.documents.arrival import Decision, decide
 from harness.documents.expectation import (
     NOTHING,
     AnyOf,
+    Cells,
     Computed,
     Count,
     Duration,
@@ -28,6 +31,7 @@ from harness.segment.notation import parse_pattern, write
 from harness.segment.pattern import Pattern
 from harness.segment.segment import Segment
 from harness.states import State
+from harness.targets.matrix import Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ def evaluate(expectation: Expectation, seen: Seen, precision: Precision) -> Find
     An observation is a Segment or None (silence, over `within` seconds), seconds or their bounds
     (low, high; high None for longer than was watched), a sequence of intervals, an outcome's text
     (None is success) with the seconds `after` which it came, a sequence of states, a whole number,
-    a truth, or a text.
+    a truth, a text, or a sequence of cells.
     """
     if isinstance(expectation, Computed):
         raise HarnessError(f"{expectation.name} is judged before it is computed")
@@ -179,6 +183,50 @@ def _word(expectation: Word, seen: Seen, _: Precision) -> Finding:
     return Finding(fits, expectation.text, observation or "none", observation)
 
 
+_TOLD = 3
+"""Cells that are named in what was observed; the details have them all."""
+
+
+def _cells(expectation: Cells, seen: Seen, _: Precision) -> Finding:
+    cells = seen.value
+    if not isinstance(cells, Sequence) or not all(isinstance(cell, Cell) for cell in cells):
+        raise _wrong("a list of cells", cells)
+    decided = [(cell, decide(cell.situation, cell.sent)) for cell in cells]
+    spoken = [pair for pair in decided if pair[1].steps & expectation.steps]
+    ways = {cell.name: _way(expectation, cell, decision) for cell, decision in spoken}
+    details = tuple(
+        f"{cell.name}: {_allowed(expectation, decision)} is allowed, {_done(cell)} was observed"
+        for cell, decision in spoken
+        if ways[cell.name] is None
+    )
+    wrong = tuple(cell.name for cell, _ in spoken if ways[cell.name] is None)
+    found = Counter(way for way in ways.values() if way is not None)
+    parts = [f"{number} of {len(spoken)} cells by {way}" for way, number in sorted(found.items())]
+    parts += [f"{len(wrong)} otherwise: {'; '.join(details[:_TOLD])}"] if wrong else []
+    values = {cell.name: _done(cell) for cell, _ in spoken}
+    text = ", ".join(parts) or "no such cell"
+    return Finding(not wrong, expectation.text, text, values, details=details, wrong=wrong)
+
+
+def _way(expectation: Cells, cell: Cell, decision: Decision) -> str | None:
+    """Return the text whose way the target went, or None where none of them allows it."""
+    fitting = [one.by for one in decision.reactions if one.fits(cell.answers, cell.after)]
+    ours = [by for by in fitting if expectation.by in (None, by)]
+    choice = any(one.by == expectation.by for one in decision.reactions)
+    # Where the text has no way of its own, it leaves the matter as it is.
+    return next(iter(ours if choice or expectation.by is None else fitting), None)
+
+
+def _allowed(expectation: Cells, decision: Decision) -> str:
+    named = [one for one in decision.reactions if one.by == expectation.by]
+    return "; ".join(one.text for one in named or decision.reactions)
+
+
+def _done(cell: Cell) -> str:
+    answers = " and ".join(write(answer, brief=True) for answer in cell.answers)
+    return f"{answers or NOTHING}, {cell.after}"
+
+
 _EVALUATORS: dict[type, Callable[[Any, Seen, Precision], Finding]] = {
     AnyOf: _any,
     SegmentIs: _segment,
@@ -190,4 +238,5 @@ _EVALUATORS: dict[type, Callable[[Any, Seen, Precision], Finding]] = {
     Count: _count,
     Fact: _fact,
     Word: _word,
+    Cells: _cells,
 }

@@ -9,7 +9,8 @@ class Finding:
     """What came of comparing.
 
     `fits` is None where the observation is not good enough to tell; `reason` says why. `details`
-    are lines for a failure's text, `values` is the observation as JSON.
+    are lines for a failure's text, `values` is the observation as JSON. `wrong` names the cells of a
+    matrix that do not fit.
     """
 
     fits: bool | None
@@ -18,3 +19,4 @@ class Finding:
     values: Any
     reason: str | None = None
     details: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()

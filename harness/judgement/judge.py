@@ -168,7 +168,11 @@ class Judge:
         if entry is not None:
             at_default = tuned(entry.default_of, knobs, facts.defaults) is None
             self._entries.append((entry, ruling.verdict, at_default))
-        known = entry is not None and ruling.verdict is Verdict.DEVIATES
+        known = (
+            entry is not None
+            and ruling.verdict is Verdict.DEVIATES
+            and entry.excuses(finding.wrong)
+        )
         judgement = Judgement(
             testcase=self.testcase,
             claim=claim.id,

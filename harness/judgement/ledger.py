@@ -11,8 +11,10 @@
     families = ["ipv4"]            # optional
     default_of = ["syn_retries"]   # optional: the entry is only stale while these knobs stand at
                                    # their defaults; elsewhere the deviation may well be gone
+    cells = ["SYN *"]              # optional, of a matrix: the only cells that are known to deviate
 """
 
+import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +44,7 @@ class Known:
     reference: str
     families: tuple[str, ...]
     default_of: tuple[str, ...]
+    cells: tuple[str, ...]
     where: tuple[str, int]
 
     def covers(self, stack: str, version: str, family: str | None) -> bool:
@@ -49,6 +52,12 @@ class Known:
         if stack != self.stack or version not in self.versions:
             return False
         return not self.families or family is None or family in self.families
+
+    def excuses(self, wrong: tuple[str, ...]) -> bool:
+        """Tell whether all cells that deviate are among those that are known to."""
+        return not self.cells or all(
+            any(fnmatch.fnmatchcase(name, known) for known in self.cells) for name in wrong
+        )
 
     def overlaps(self, other: "Known") -> bool:
         """Tell whether both entries can be about one and the same deviation."""
@@ -115,7 +124,7 @@ def _read(path: Path, library: Library) -> list[Known]:
 
 
 def _known(table: Mapping[str, Any], path: Path, line: int, library: Library) -> Known:
-    check_keys(table, (*_TEXTS, "families", "default_of"))
+    check_keys(table, (*_TEXTS, "families", "default_of", "cells"))
     for key in _TEXTS:
         if not isinstance(table.get(key), str) or not table[key].strip():
             raise ValueError(f"'{key}' is missing or no text")
@@ -140,6 +149,7 @@ def _known(table: Mapping[str, Any], path: Path, line: int, library: Library) ->
         reference=table["reference"],
         families=families,
         default_of=knobs,
+        cells=_names(table, "cells"),
         where=(str(path), line),
     )
 

@@ -7,10 +7,15 @@ from typing import Any
 from harness.errors import Inconclusive
 from harness.peer.peer import Peer
 from harness.states import State
-from harness.targets.target import Target
+from harness.targets import matrix
+from harness.targets.target import Listener, Target
 
 LISTENING_PORT = 2017
 """The target's port: the one of the laboratory notes."""
+
+
+CROWD = 512
+"""Connections that a listener holds for every segment of a matrix at once."""
 
 
 class By(enum.StrEnum):
@@ -32,31 +37,66 @@ class Walk:
     def __init__(self, target: Target, peer: Peer) -> None:
         self._target = target
         self._peer = peer
+        self._listener: Listener | None = None
 
     def __call__(
         self,
         state: State,
         *,
+        peer: Peer | None = None,
         by: By | tuple[By, ...] = (),
         syn: str = "<mss 1460>",
         options: Mapping[str, Any] | None = None,
     ) -> Peer:
         """Reach the state and return the peer; Inconclusive says where the walk ended.
 
+        `peer` is another one of the same world; such walks share the listener of the first.
         `syn` holds the options of the peer's SYN or SYN-ACK, `options` the socket options that the
         target's socket (a listener hands them on) has from its beginning.
         """
         ways = (by,) if isinstance(by, By) else by
-        walk = _Walk(self._target, self._peer, ways, syn, dict(options or {}))
+        walker = self._peer if peer is None else peer
+        shared = None if peer is None else self._listener
+        set_ = dict(options or {})
+        walk = _Walk(self._target, walker, ways, syn=syn, options=set_, listener=shared)
         walk.to(state)
-        return self._peer
+        self._listener = walker.listener or self._listener
+        return walker
+
+    def every_segment(self, state: State, *, by: By | tuple[By, ...] = ()) -> list[matrix.Cell]:
+        """Confront the state with every kind of segment, each on a connection of its own."""
+        ways = (by,) if isinstance(by, By) else by
+        passive = By.ACTIVE_OPEN not in ways and state not in (State.CLOSED, State.SYN_SENT)
+        if passive:
+            self._listener = self._target.listen(LISTENING_PORT, backlog=CROWD)
+        cells = []
+        for stimulus in matrix.stimuli(state):
+            peer = self(state, peer=self._peer.another(), by=ways)
+            orphan = By.CLOSE in ways
+            here = matrix.situation(state, peer, passive=passive, orphan=orphan)
+            cells.append(matrix.observe(peer, stimulus, here))
+            # Nothing is left that would answer later, or fill a queue.
+            last = matrix.latest(peer)
+            at = 0 if last is None else last.ack
+            peer.send(f"R. {at}:{at}(0) ack {here.snd_nxt}")
+            if peer.socket is not None and not orphan:
+                peer.socket.close()
+        return cells
 
 
 class _Walk:
     def __init__(
-        self, target: Target, peer: Peer, ways: tuple[By, ...], syn: str, options: dict[str, Any]
+        self,
+        target: Target,
+        peer: Peer,
+        ways: tuple[By, ...],
+        *,
+        syn: str,
+        options: dict[str, Any],
+        listener: Listener | None,
     ) -> None:
         self.target, self.peer, self.syn, self.options = target, peer, syn, options
+        self.listener = listener
         self.active = By.ACTIVE_OPEN in ways
         self.close = By.CLOSE in ways
 
@@ -92,7 +132,7 @@ class _Walk:
         self.peer.towards(LISTENING_PORT)
 
     def listen(self) -> None:
-        self.peer.listener = self.target.listen(LISTENING_PORT, **self.options)
+        self.peer.listener = self.listener or self.target.listen(LISTENING_PORT, **self.options)
         self.peer.towards(self.peer.listener.port)
 
     def syn_sent(self) -> None:
