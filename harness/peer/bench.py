@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from harness.endpoint import Endpoint
 from harness.peer.timeline import Timeline
@@ -12,9 +12,6 @@ from harness.segment.notation import write
 from harness.segment.segment import Segment
 from harness.states import State
 from harness.wire.station import Station
-
-if TYPE_CHECKING:
-    from harness.peer.peer import Peer
 
 _ECHO_REQUEST = {"ipv4": 8, "ipv6": 128}
 _ECHO_REPLIES = (0, 129)
@@ -25,6 +22,21 @@ class Observed(Protocol):
 
     def __call__(self, measure: str, observation: Segment | None, within: float) -> None:
         """Judge a segment, or None for silence over `within` seconds."""
+
+
+class Member(Protocol):
+    """One connection on the bench: its two ports, and where its datagrams go."""
+
+    @property
+    def local(self) -> Endpoint:
+        """The peer's own end."""
+
+    @property
+    def remote(self) -> Endpoint:
+        """The target's end; its port is 0 until it is known."""
+
+    def passed(self, stamp: float, sent: bool, datagram: Datagram) -> None:
+        """Take note of a segment of this connection that the capture saw."""
 
 
 @dataclass(slots=True)
@@ -41,7 +53,7 @@ class Bench:
     observed: Observed
     state_of: Callable[[int, Endpoint], State] | None = None
     limit: float = 300.0
-    peers: list["Peer"] = field(default_factory=list)
+    peers: list[Member] = field(default_factory=list)
     echoes: set[int] = field(default_factory=set)
     icmp: deque[tuple[float, Datagram]] = field(default_factory=deque)
     _fence: int = 0
@@ -75,7 +87,7 @@ class Bench:
         here = segment.source_port if sent else segment.destination_port
         there = segment.destination_port if sent else segment.source_port
         for peer in self.peers:
-            if peer.connection.local.port == here and peer.connection.remote.port in (0, there):
+            if peer.local.port == here and peer.remote.port in (0, there):
                 peer.passed(stamp, sent, datagram)
                 return
         text = f"stray {datagram.source}:{segment.source_port} > {segment.destination_port} "

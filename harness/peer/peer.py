@@ -79,7 +79,7 @@ class Peer:
 
     def another(self, *, local_port: int | None = None, remote_port: int | None = None) -> "Peer":
         """Return a peer for another connection on the same link."""
-        taken = {peer.connection.local.port for peer in self.bench.peers}
+        taken = {peer.local.port for peer in self.bench.peers}
         fresh = local_port or next(port for port in range(40000, 60000) if port not in taken)
         there = self.connection.remote.port if remote_port is None else remote_port
         return Peer(self.bench, local_port=fresh, remote_port=there)
