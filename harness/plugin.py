@@ -63,6 +63,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("tcpspec", "conformance of TCP stacks")
     add = group.addoption
     add("--target", action="append", metavar="NAME", help="stack under test (netns); repeatable")
+    add("--docker-image", metavar="IMAGE", help="what containers are made from, if not our own")
     add("--sysctl", action="append", default=[], metavar="KEY=VALUE", help="set in every target")
     add("--bind", action="append", default=[], metavar="DOCUMENT", help="let its claims bind too")
     add("--timers", choices=("tuned", "documented"), default="tuned", help="shrunk, or as they are")
@@ -150,6 +151,7 @@ def _run(config: pytest.Config) -> Run:
                 sysctls=_sysctls(option.sysctl),
                 tuned=option.timers == "tuned",
                 firewall=tuple(option.firewall),
+                image=option.docker_image,
             ),
             documents=[Path(config.invocation_params.dir, one) for one in option.documents],
             bind=option.bind,

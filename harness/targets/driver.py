@@ -53,12 +53,14 @@ class Settings:
 
     `sysctls` beat what a testcase tunes; `tuned` says that long timers are shrunk by the driver's
     tuned values; `firewall` holds iptables rules (argument strings, as `-A OUTPUT … -j DROP`) that
-    stand inside the target in every testcase.
+    stand inside the target in every testcase. `image` is what containers are made from, if not our
+    own.
     """
 
     sysctls: Mapping[str, str] = field(default_factory=dict)
     tuned: bool = True
     firewall: Sequence[str] = ()
+    image: str | None = None
 
 
 class Reply(Protocol):
