@@ -190,7 +190,7 @@ class Trial:
         def state_of(local_port: int, remote: Endpoint) -> State:
             return target.state(local_port=local_port, remote=remote)
 
-        return Bench(
+        bench = Bench(
             station=station,
             timeline=self.timeline,
             addresses=(PEER_ADDRESSES[self.family], host.addresses[self.family]),
@@ -198,6 +198,10 @@ class Trial:
             state_of=state_of if has_table else None,
             limit=self.limit,
         )
+        # Now the stack knows the peer's MAC: no first segment has to wait for an answer of ours,
+        # which would make the first interval of a ladder look too short.
+        bench.fence()
+        return bench
 
     def _observed(self, measure: str, observation: Segment | None, within: float) -> None:
         self.judge(measure).judge(observation, within=within)
