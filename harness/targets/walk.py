@@ -63,6 +63,10 @@ class Walk:
         self._listener = walker.listener or self._listener
         return walker
 
+    def another(self) -> Peer:
+        """Return a peer for another connection of the same world, still to be walked."""
+        return self._peer.another()
+
     def every_segment(self, state: State, *, by: By | tuple[By, ...] = ()) -> list[matrix.Cell]:
         """Confront the state with every kind of segment, each on a connection of its own."""
         ways = (by,) if isinstance(by, By) else by
@@ -71,7 +75,7 @@ class Walk:
             self._listener = self._target.listen(LISTENING_PORT, backlog=CROWD)
         cells = []
         for stimulus in matrix.stimuli(state):
-            peer = self(state, peer=self._peer.another(), by=ways)
+            peer = self(state, peer=self.another(), by=ways)
             orphan = By.CLOSE in ways
             here = matrix.situation(state, peer, passive=passive, orphan=orphan)
             cells.append(matrix.observe(peer, stimulus, here))
