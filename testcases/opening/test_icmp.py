@@ -27,7 +27,7 @@ def connect_despite(target, peer, problem, **quoted):
     "icmp_parameter_problem_connect",
 )
 def test_syn_sent_soft_error_does_not_end_the_attempt(target, peer, documented):
-    """A soft error does not end an attempt: the SYN-ACK that comes after it opens the connection."""
+    """A soft error does not end an attempt: the SYN-ACK after it still opens the connection."""
     problems = {
         "icmp_net_unreachable_connect": Problem.NET_UNREACHABLE,
         "icmp_host_unreachable_connect": Problem.HOST_UNREACHABLE,
