@@ -35,6 +35,7 @@ from harness.run import Run
 from harness.targets.driver import Settings
 from harness.targets.guardian import die_with_parent
 from harness.targets.privilege import ensure_privileges
+from harness.targets.registry import needs_privileges
 from harness.targets.target import Target
 from harness.targets.walk import Walk
 from harness.trial import Trial
@@ -44,6 +45,9 @@ PROPERTY = "tcpspec"
 
 SPARE = 15.0
 """Seconds beyond the patience that a wait may last, for the lateness of timers."""
+
+VIRTUAL_PATIENCE = 10_000.0
+"""Seconds that may be waited for in virtual time, which costs nobody any: keepalive and more."""
 
 RUN = pytest.StashKey[Run]()
 TRIAL = pytest.StashKey[Trial]()
@@ -105,7 +109,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if config.option.collectonly or not _about_testcases(config):
         return
     with _usage():
-        ensure_privileges()
+        if any(map(needs_privileges, config.option.target or ["netns"])):
+            ensure_privileges()
         run = _run(config)
         marked = [one for path in _named(config) for one in scan(path)]
         for one in marked:
@@ -245,7 +250,7 @@ def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
         family,
         judge,
         run.reports / capture,
-        run.patience + SPARE,
+        (max(run.patience, VIRTUAL_PATIENCE) if facts.virtual else run.patience) + SPARE,
         knobs=_knobs(item),
         sabotage=run.sabotage,
         fixed=frozenset(run.settings.sysctls),

@@ -11,6 +11,7 @@ from harness.segment.datagram import Datagram, IcmpMessage, family_of
 from harness.segment.notation import write
 from harness.segment.segment import Segment
 from harness.states import State
+from harness.wire.clock import next_look
 from harness.wire.station import Station
 
 _ECHO_REQUEST = {"ipv4": 8, "ipv6": 128}
@@ -108,7 +109,7 @@ class Bench:
             now = clock.now()
             if now >= deadline:
                 return False
-            clock.wait(deadline if poll is None else min(deadline, now + poll))
+            clock.wait(deadline if poll is None else min(deadline, next_look(clock, poll)))
 
     def fence(self) -> bool:
         """Wait until everything that was sent has been dealt with by the target.

@@ -16,7 +16,7 @@ from harness.segment.notation import parse_pattern
 from harness.segment.segment import Flags, Segment
 from harness.segment.spelling import write_flags
 from harness.states import State
-from harness.wire.clock import Clock
+from harness.wire.clock import Clock, next_look
 from harness.wire.link import Link
 
 
@@ -189,7 +189,7 @@ class Observer:
             now = clock.now()
             if now >= deadline:
                 return False
-            clock.wait(deadline if poll is None else min(deadline, now + poll))
+            clock.wait(deadline if poll is None else min(deadline, next_look(clock, poll)))
 
     def _pump(self) -> None:
         while (frame := self._link.poll()) is not None:

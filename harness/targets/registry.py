@@ -12,6 +12,11 @@ from harness.targets.driver import Driver
 DRIVERS: Mapping[str, str] = MappingProxyType(
     {
         "netns": "harness.targets.netns:NetnsDriver",
+        "docker": "harness.targets.containers:DockerDriver",
+        "model-rfc9293": "harness.targets.model.kinds:RFC9293",
+        "model-linux": "harness.targets.model.kinds:LINUX",
+        "model-windows-2003": "harness.targets.model.kinds:WINDOWS_2003",
+        "model-berkeley": "harness.targets.model.kinds:BERKELEY",
     }
 )
 
@@ -26,3 +31,8 @@ def driver(name: str) -> type[Driver]:
     module, _, attribute = place.partition(":")
     found: type[Driver] = getattr(importlib.import_module(module), attribute)
     return found
+
+
+def needs_privileges(name: str) -> bool:
+    """Tell whether a target needs network namespaces: a model is in this process."""
+    return not name.startswith("model-")

@@ -1,6 +1,9 @@
 """Clock: the one place where anything waits."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Clock(Protocol):
@@ -21,3 +24,13 @@ class Clock(Protocol):
 
         Spurious returns are allowed: callers look for themselves what happened.
         """
+
+
+def next_look(clock: Clock, poll: float) -> float:
+    """Return when to look again, after `poll` seconds, at what no event announces.
+
+    A clock that knows how long nothing will happen spares the looks until just before that.
+    """
+    quiet_until: Callable[[], float] | None = getattr(clock, "quiet_until", None)
+    soon = clock.now() + poll
+    return soon if quiet_until is None else max(soon, quiet_until() - poll)

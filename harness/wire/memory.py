@@ -71,6 +71,11 @@ class VirtualClock:
             if callback is not None:
                 callback()
 
+    def quiet_until(self) -> float:
+        """Return the time of the next event; nothing can happen before it."""
+        self._forget_cancelled()
+        return self._events[0].time if self._events else math.inf
+
     def _forget_cancelled(self) -> None:
         while self._events and self._events[0].callback is None:
             heapq.heappop(self._events)

@@ -1,0 +1,42 @@
+"""Kinds: the models that a user can name, each a driver class."""
+
+from collections.abc import Mapping
+
+from harness.targets.driver import Driver, Facts, Settings, World
+from harness.targets.model.driver import ModelDriver
+
+
+def model(name: str) -> type[Driver]:
+    """Return the driver class of the model whose numbers stand in the file of that name."""
+
+    class NamedModelDriver:
+        def __init__(self) -> None:
+            self._driver = ModelDriver(name)
+
+        @staticmethod
+        def missing() -> str | None:
+            return ModelDriver.missing()
+
+        def start(self, settings: Settings) -> Facts:
+            return self._driver.start(settings)
+
+        def world(self, *, pair: bool = False, knobs: Mapping[str, float] | None = None) -> World:
+            return self._driver.world(pair=pair, knobs=knobs)
+
+        def stop(self) -> None:
+            self._driver.stop()
+
+    return NamedModelDriver
+
+
+RFC9293 = model("model-rfc9293")
+RFC9293.__doc__ = "A model of RFC 9293, in virtual time; no real stack."
+
+LINUX = model("model-linux")
+LINUX.__doc__ = "A model of what Linux's own documentation says, in virtual time; no real stack."
+
+WINDOWS_2003 = model("model-windows-2003")
+WINDOWS_2003.__doc__ = "A model of the notes on Windows 2003, in virtual time; no real stack."
+
+BERKELEY = model("model-berkeley")
+BERKELEY.__doc__ = "A model of the notes on Berkeley's TCP, in virtual time; no real stack."
