@@ -61,7 +61,8 @@ class Connection:
         if segment.flags & Flags.SYN and segment.seq != self.iss:
             self.reopened = True
         end = add(segment.seq, segment.length)
-        if less(self.snd_nxt, end):
+        # What occupies no sequence space, or is a reset, is never acknowledged.
+        if segment.length and not segment.rst and less(self.snd_nxt, end):
             self.snd_nxt = end
 
     def received(self, segment: Segment) -> None:

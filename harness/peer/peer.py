@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.endpoint import Endpoint
-from harness.errors import HarnessError, Inconclusive
+from harness.errors import Inconclusive, Unsupported
 from harness.peer.bench import Bench
 from harness.peer.connection import Connection, initial_sequence_number
 from harness.peer.timeline import FROM, TOWARDS
@@ -57,7 +57,7 @@ class Peer:
         self._expected = (0, 0)
         self._history: list[tuple[float, Segment]] = []
         self._sent = 0
-        self._inbox: deque[tuple[float, Segment, Datagram]] = deque()
+        self._inbox: deque[tuple[float, Segment, tuple[int, int]]] = deque()
         self._datagrams: list[Datagram] = []
         self.last_stamp: float | None = None
         self.round_trip: float | None = None
@@ -108,20 +108,21 @@ class Peer:
             self.bench.timeline.segment(stamp, TOWARDS, self._relative_own(segment))
             self.last_sent_stamp = stamp
             self._sent += 1
-            if self.round_trip is None and self._syn_stamp and segment.flags & Flags.ACK:
-                self.round_trip = stamp - self._syn_stamp
+            began = self._syn_stamp
+            if self.round_trip is None and began is not None and segment.flags & Flags.ACK:
+                self.round_trip = stamp - began
             return
         if self.connection.remote.port == 0:
             self.towards(segment.source_port)
-        if segment.flags & Flags.SYN and self.connection.irs is None:
-            self.connection.irs = self.connection.rcv_nxt = segment.seq
         if segment.syn:
             self._syn_stamp = stamp
+        expected = self.connection.expected_seq, self.connection.expected_ack
+        self.connection.received(segment)
         relative = self.connection.incoming(segment)
         self.bench.timeline.segment(stamp, FROM, relative)
         self._history.append((stamp, relative))
         self._datagrams.append(datagram)
-        self._inbox.append((stamp, segment, datagram))
+        self._inbox.append((stamp, relative, expected))
 
     def _relative_own(self, segment: Segment) -> Segment:
         """Translate a segment of the peer's own from absolute to relative numbers."""
@@ -216,9 +217,14 @@ class Peer:
         return self._next(within, skip)
 
     def answer(self, what: Any, *, measure: str, within: float | None = None) -> Segment | None:
-        """Send a segment and judge what comes back at once, silence included; return it."""
+        """Send a segment and judge what comes back at once, silence included; return it.
+
+        What the target sent before the segment was on the wire is no answer to it.
+        """
         self.send(what)
         found = self.observe(within)
+        while found is not None and (self.last_stamp or 0) < (self.last_sent_stamp or 0):
+            found = self._next(0.0 if within is None else within, ())
         self.bench.observed(measure, found, 1.0 if within is None else within)
         return found
 
@@ -281,7 +287,7 @@ class Peer:
     def state(self) -> State:
         """Return the state of this connection in the target's state table (CLOSED if no row)."""
         if self.bench.state_of is None:
-            raise HarnessError("this target has no state table")
+            raise Unsupported("this target has no state table")
         self.bench.pump()
         state = self.bench.state_of(self.remote.port, self.local)
         self.bench.timeline.note(self.now, f"the target is in {state}")
@@ -291,7 +297,7 @@ class Peer:
         """Return the target's state as soon as it is `state`, or the one at the end of `within`."""
         state_of = self.bench.state_of
         if state_of is None:
-            raise HarnessError("this target has no state table")
+            raise Unsupported("this target has no state table")
         self.wait_until(
             lambda: state_of(self.remote.port, self.local) is state, within=within, poll=POLL / 4
         )
@@ -342,7 +348,7 @@ class Peer:
         """
         state_of = self.bench.state_of
         if state_of is None:
-            raise HarnessError("this target has no state table")
+            raise Unsupported("this target has no state table")
         self.bench.pump()
         begin = since if since is not None else max(self.last_stamp or 0, self.last_sent_stamp or 0)
         seen = [self.now, self.now]
@@ -371,14 +377,22 @@ class Peer:
             if not self._inbox:
                 return None
             found = self._take(skip)
-            if found is not None:
+            if found is not None and not self._crossed(found):
                 return found
 
+    def _crossed(self, found: Segment) -> bool:
+        """Tell whether a segment is a repetition that was on its way when the peer last sent.
+
+        It says that the harness was late, and nothing of the target.
+        """
+        if (self.last_stamp or 0) >= (self.last_sent_stamp or 0):
+            return False
+        same = (found.flags, found.seq, found.length)
+        earlier = (one for stamp, one in self._history if stamp < (self.last_stamp or 0))
+        return any((one.flags, one.seq, one.length) == same for one in earlier)
+
     def _take(self, skip: Sequence[str]) -> Segment | None:
-        stamp, segment, _datagram = self._inbox.popleft()
-        self._expected = self.connection.expected_seq, self.connection.expected_ack
-        self.connection.received(segment)
-        relative = self.connection.incoming(segment)
+        stamp, relative, self._expected = self._inbox.popleft()
         self.last_stamp = stamp
         if any(parse_pattern(text).fits(relative) for text in skip):
             return None
