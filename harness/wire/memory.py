@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from harness.errors import HarnessError
 from harness.wire.link import Frame
 
+DELAY = 0.0001
+"""Seconds that a frame takes from one end of a link to the other."""
+
 
 @dataclass(order=True, slots=True)
 class Event:
@@ -136,7 +139,7 @@ class MemoryLink:
         self._far = far
 
 
-def memory_pair(clock: VirtualClock, *, delay: float = 0.0001) -> tuple[MemoryLink, MemoryLink]:
+def memory_pair(clock: VirtualClock, *, delay: float = DELAY) -> tuple[MemoryLink, MemoryLink]:
     """Return the two ends of a link on which a frame takes `delay` seconds."""
     near, far = MemoryLink(clock, delay), MemoryLink(clock, delay)
     near.join(far)

@@ -1,9 +1,11 @@
 """Bridge: what two models meet on, with a capture of all that passes."""
 
+import functools
 from collections import deque
+from dataclasses import replace
 
 from harness.wire.link import Frame
-from harness.wire.memory import MemoryLink, VirtualClock
+from harness.wire.memory import DELAY, MemoryLink, VirtualClock
 
 
 class Bridge:
@@ -40,5 +42,7 @@ class Bridge:
     def _forward(self, one: MemoryLink, other: MemoryLink) -> None:
         while (frame := one.poll()) is not None:
             if self._open and not frame.sent:
-                self._captured.append(Frame(frame.stamp, sent=False, octets=frame.octets))
                 other.send(frame.octets)
+                # Shown when it has arrived, so that nobody acts upon it before it has an effect.
+                show = functools.partial(self._captured.append, replace(frame, sent=False))
+                self._clock.at(self._clock.now() + DELAY, show)

@@ -13,12 +13,13 @@ class Congestion:
     ssthresh: int = 1 << 30
 
     def __post_init__(self) -> None:
-        self.cwnd = self.segments * self.mss
+        self.begin(self.mss, syn_lost=False)
 
     def begin(self, mss: int, *, syn_lost: bool) -> None:
         """Take the MSS that was agreed on; a lost SYN leaves a window of one (3.1)."""
         self.mss = mss
-        self.cwnd = mss if syn_lost else self.segments * mss
+        segments = self.segments or (2 if mss > 2190 else 3 if mss > 1095 else 4)
+        self.cwnd = mss if syn_lost else segments * mss
 
     def acknowledged(self, octets: int) -> None:
         """Grow by an acknowledgement of new data (3.1)."""

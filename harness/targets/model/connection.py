@@ -147,7 +147,7 @@ class Connection:
     @property
     def mss(self) -> int:
         """Eff.snd.MSS: what a segment may carry beside its options (RFC 9293 section 3.7.1)."""
-        return self.snd_mss - (12 if self.timestamps else 0)
+        return max(1, self.snd_mss - (12 if self.timestamps else 0))
 
     @property
     def end(self) -> int:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _UNREACHABLE = {"ipv4": 3, "ipv6": 1}
 _TCP = 6
+_UNRECOGNIZED = -1
+"""The next header that nobody knows: in ICMPv6 a parameter problem says it (RFC 4443)."""
+
 # By family and code: the error, and whether it is a hard one.
 _ERRORS = {
     ("ipv4", 0): ("ENETUNREACH", False),
@@ -22,6 +25,7 @@ _ERRORS = {
     ("ipv4", 2): ("ENOPROTOOPT", True),
     ("ipv4", 3): ("ECONNREFUSED", True),
     ("ipv4", 5): ("EOPNOTSUPP", False),
+    ("ipv6", -1): ("ENOPROTOOPT", True),
     ("ipv6", 0): ("ENETUNREACH", False),
     ("ipv6", 1): ("EACCES", True),
     ("ipv6", 3): ("EHOSTUNREACH", False),
@@ -38,9 +42,12 @@ def arrives(stack: "Stack", family: str, message: IcmpMessage) -> None:
     if too_big:
         _shrink(c, family, message.rest & 0xFFFF if family == "ipv4" else message.rest)
         return
-    if message.type != _UNREACHABLE[family]:
+    code = message.code
+    if (family, message.type, code) == ("ipv6", 4, 1):
+        code = _UNRECOGNIZED
+    elif message.type != _UNREACHABLE[family]:
         return
-    error, hard = _ERRORS.get((family, message.code), ("EHOSTUNREACH", False))
+    error, hard = _ERRORS.get((family, code), ("EHOSTUNREACH", False))
     if hard and c.state in (State.SYN_SENT, State.SYN_RECEIVED):
         # RFC 5927 section 4.2: in synchronized states hard errors are soft ones.
         c.stack.count("TcpAttemptFails")

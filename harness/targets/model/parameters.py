@@ -42,6 +42,7 @@ class Parameters:
     send_buffer: int
     mtu: int
     initial_window_segments: int
+    least_send_mss: int
     timestamps: int
     sack: int
     window_scaling: int

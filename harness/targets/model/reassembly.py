@@ -13,8 +13,7 @@ class Reassembly:
 
     def hold(self, seq: int, text: bytes) -> None:
         """Keep text for later."""
-        if len(text) > len(self.held.pop(seq, b"")):
-            self.held[seq] = text
+        self.held[seq] = max(text, self.held.pop(seq, b""), key=len)
 
     def take(self, rcv_nxt: int) -> bytes:
         """Return the text that begins at RCV.NXT, as far as there is no hole."""

@@ -1,6 +1,7 @@
 """Sockets: the API of the model's user, with the meaning that POSIX and Linux give it."""
 
 import errno
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,7 +49,7 @@ class Socket:
             raise failed("EADDRNOTAVAIL")
         if port == 0:
             taken = {each.local.port for each in others if each.local}
-            free = (p for p in ephemeral_ports(self.stack, address) if p not in taken)
+            free = (p for p in ephemeral_ports(self.stack) if p not in taken)
             port = next(free, 0)
             if port == 0:
                 raise failed("EADDRINUSE")
@@ -88,6 +89,8 @@ class Socket:
             raise failed("EALREADY" if opening else "EISCONN")
         if self.spent and self.stack.parameters.connect_only_once:
             raise failed("EINVAL")
+        if not self.stack.may_be_peer(remote.address):
+            raise failed("ENETUNREACH")
         c = Connection(self.stack, self._chosen(remote), remote, self.options)
         self.connection = c
         self.stack.remember(c)
@@ -258,7 +261,7 @@ class Socket:
             if not self._free(local, remote):
                 raise failed("EADDRNOTAVAIL")
             return local
-        for port in ephemeral_ports(self.stack, address):
+        for port in ephemeral_ports(self.stack):
             if self._free(Endpoint(address, port), remote):
                 self.local = Endpoint(address, port)
                 return self.local
@@ -276,9 +279,9 @@ class Socket:
         return True
 
 
-def ephemeral_ports(stack: Stack, address: str) -> list[int]:
+def ephemeral_ports(stack: Stack) -> list[int]:
     """Return the ephemeral ports, beginning at one that is hard to guess (RFC 6056)."""
     first, last = stack.parameters.ephemeral_port_first, stack.parameters.ephemeral_port_last
     count = last - first + 1
-    begin = stack.initial_sequence_number(Endpoint(address, 0), Endpoint(address, 0)) % count
+    begin = random.randrange(count)
     return [first + (begin + step) % count for step in range(count)]

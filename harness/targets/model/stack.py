@@ -19,6 +19,7 @@ from harness.targets.model.timer import Timer
 from harness.wire.memory import VirtualClock
 
 _HEADERS = {"ipv4": 40, "ipv6": 60}
+_PREFIXES = {4: 24, 6: 64}
 _TICKS = 250_000
 """RFC 9293 section 3.4.1: the clock of initial sequence numbers ticks every 4 microseconds."""
 
@@ -43,7 +44,7 @@ class Stack:
         """SEGMENT ARRIVES: find what it is for (RFC 9293 section 3.10.7)."""
         segment = datagram.segment
         self.count("TcpInSegs")
-        if segment is None or not datagram.checksum_right or not _unicast(datagram.source):
+        if segment is None or not datagram.checksum_right or not self.may_be_peer(datagram.source):
             self.count("TcpInErrs")
             return
         local = Endpoint(datagram.destination, segment.destination_port)
@@ -59,6 +60,15 @@ class Stack:
         else:
             arrives.closed(self, datagram, segment)
         self.changed()
+
+    def may_be_peer(self, address: str) -> bool:
+        """Tell whether a connection may be with an address (RFC 9293 MUST-46, MUST-63)."""
+        found = ipaddress.ip_address(address)
+        own = self.addresses[f"ipv{found.version}"]
+        network = ipaddress.ip_network(f"{own}/{_PREFIXES[found.version]}", strict=False)
+        broadcast = found.version == 4 and found == network.broadcast_address
+        strange = found.is_multicast or found.is_unspecified or found.is_loopback
+        return not (strange or broadcast or address in (own, "255.255.255.255"))
 
     def _for_connection(self, c: Connection, segment: Segment) -> None:
         if c.state is State.SYN_SENT:
@@ -160,8 +170,3 @@ class Stack:
             persist=self.timer(lambda: timeouts.persist_timeout(c)),
             keepalive=self.timer(lambda: timeouts.keepalive_timeout(c)),
         )
-
-
-def _unicast(address: str) -> bool:
-    found = ipaddress.ip_address(address)
-    return not (found.is_multicast or found.is_unspecified or str(found) == "255.255.255.255")

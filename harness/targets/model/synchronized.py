@@ -269,6 +269,8 @@ def established(c: Connection) -> None:
     if c.fin_queued:
         c.enter(State.FIN_WAIT_1)
     output.transmit(c)
+    if c.reassembly.held and c.state in RECEIVING:
+        _deliver(c, b"", c.rcv_nxt)
 
 
 def check_urg(c: Connection, segment: Segment) -> None:
@@ -368,8 +370,8 @@ def synchronize(c: Connection, segment: Segment) -> None:
     numbers = c.parameters
     own = c.stack.mss(c.local)
     offered = segment.mss
-    c.snd_mss = min(own, DEFAULT_MSS[c.stack.family(c.local)] if offered is None else offered)
-    c.snd_mss = max(c.snd_mss, 64)
+    c.snd_mss = min(own, offered or DEFAULT_MSS[c.stack.family(c.local)])
+    c.snd_mss = max(c.snd_mss, numbers.least_send_mss)
     shift = next((o.shift for o in segment.options if isinstance(o, WindowScale)), None)
     c.scaling = shift is not None and bool(numbers.window_scaling)
     if shift is None or not c.scaling:

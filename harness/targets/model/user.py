@@ -16,6 +16,10 @@ from harness.targets.model.filter import UnreadableRuleError
 from harness.targets.model.interface import Interface
 from harness.targets.model.sockets import ANY, Blocked, Socket, failed
 from harness.targets.model.stack import Stack
+from harness.wire.memory import DELAY
+
+LOOK = 3 * DELAY
+"""Seconds that a look at the stack takes."""
 
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz"
 _STOPPING = ("SIGSTOP", "SIGCONT", "SIGTSTP")
@@ -311,6 +315,21 @@ class User:
         return self.read_sysctl(name)
 
     def _do_table(self) -> Any:
+        return self._later(self._table)
+
+    def _later(self, look: Callable[[], Any]) -> Callable[[], Any]:
+        """Look when all has arrived that is under way on the link: asking takes its time."""
+        due = self.stack.clock.now() + LOOK
+        self.stack.clock.at(due, self.progress)
+
+        def attempt() -> Any:
+            if self.stack.clock.now() < due:
+                raise Blocked
+            return look()
+
+        return attempt
+
+    def _table(self) -> Any:
         listening = [
             _row(
                 each.family,
@@ -325,7 +344,7 @@ class User:
         return listening + [_connection_row(c) for c in self.stack.connections.values()]
 
     def _do_counters(self) -> Any:
-        return dict(self.stack.counters)
+        return self._later(lambda: dict(self.stack.counters))
 
     def _do_iptables(self, family: str, arguments: list[str]) -> Any:
         return self.interface.filters[family].command(arguments)
