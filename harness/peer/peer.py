@@ -15,7 +15,7 @@ from harness.peer.timeline import FROM, TOWARDS
 from harness.segment import codec
 from harness.segment.datagram import Datagram
 from harness.segment.notation import parse_pattern, parse_segment, write
-from harness.segment.pattern import Pattern
+from harness.segment.pattern import Mismatch, Pattern
 from harness.segment.problem import Problem, complain
 from harness.segment.segment import Flags, Segment
 from harness.segment.sequence import add
@@ -189,9 +189,9 @@ class Peer:
         if measure is not None:
             self.bench.observed(measure, found, within)
         if found is None:
-            raise Inconclusive(self._missing(wanted, None, before, within))
-        if wanted.mismatches(found, seq=seq, ack=ack):
-            raise Inconclusive(self._missing(wanted, found, before, within))
+            raise Inconclusive(_nothing(wanted, within))
+        if misses := wanted.mismatches(found, seq=seq, ack=ack):
+            raise Inconclusive(self._instead(wanted, found, misses, before, within))
         return found
 
     def expect_silence(
@@ -254,8 +254,9 @@ class Peer:
                 found = self._take(skip)
                 if found is None:
                     continue
-                if wanted.mismatches(found):
-                    raise Inconclusive(self._missing(wanted, found, start, self.now - start))
+                if misses := wanted.mismatches(found):
+                    took = self.now - start
+                    raise Inconclusive(self._instead(wanted, found, misses, start, took))
                 stamps.append(self.last_stamp or 0.0)
                 segments.append(found)
             if condition() or (timed and not done):
@@ -398,21 +399,36 @@ class Peer:
             return None
         return relative
 
-    def _missing(self, wanted: Pattern, found: Segment | None, since: float, within: float) -> str:
+    def _instead(
+        self,
+        wanted: Pattern,
+        found: Segment,
+        misses: Sequence[Mismatch],
+        since: float,
+        within: float,
+    ) -> str:
         """Say what was expected and what came nearest, on two aligned lines, and what differs."""
-        seq, ack = self._expected
-        head = f"expected  > {wanted.text}   within {within:g} s"
-        if found is None:
-            return f"nothing came\n\n  {head}\n  nearest   > nothing"
         at = (self.last_stamp or since) - since
-        rows = [
-            f"  {miss.field:<8} {miss.expected!s:<12} {miss.observed}"
-            for miss in wanted.mismatches(found, seq=seq, ack=ack)
+        first = misses[0]
+        rows = [f"  {one.field:<8} {one.expected:<12} {one.observed}" for one in misses]
+        lines = [
+            f"{first.field} {first.observed}, not {first.expected}",
+            "",
+            _expected(wanted, within),
+            f"  nearest   > {write(found)}   at {at:+.3f} s",
+            "",
+            f"  {'field':<8} {'expected':<12} observed",
         ]
-        what = next(iter(wanted.mismatches(found, seq=seq, ack=ack)), None)
-        summary = f"{what.field} {what.observed}, not {what.expected}" if what else "no mismatch"
-        table = "\n".join([f"  {'field':<8} {'expected':<12} observed", *rows])
-        return f"{summary}\n\n  {head}\n  nearest   > {write(found)}   at {at:+.3f} s\n\n{table}"
+        return "\n".join([*lines, *rows])
+
+
+def _nothing(wanted: Pattern, within: float) -> str:
+    """Say that nothing came, on the same two lines."""
+    return f"nothing came\n\n{_expected(wanted, within)}\n  nearest   > nothing"
+
+
+def _expected(wanted: Pattern, within: float) -> str:
+    return f"  expected  > {wanted.text}   within {within:g} s"
 
 
 def _never() -> bool:
