@@ -33,7 +33,7 @@ class StateLog:
     """The states that one side of a connection was seen in, by looking again and again.
 
     `looks` are the clock's seconds before and after each look, and what was seen. A look that
-    misses a row is believed when the next one misses it too.
+    misses a row is believed when the one beside it misses it too.
     """
 
     sight: Callable[[], State]
@@ -69,7 +69,8 @@ class StateLog:
 
     def _believed(self) -> list[tuple[float, float, State]]:
         gone = State.CLOSED
-        following = [*self.looks[1:], *self.looks[-1:]]
+        # The last look has none after it: the one before it must have missed the row too.
+        following = [*self.looks[1:], *self.looks[-2:][:1]]
         return [
             look
             for look, later in zip(self.looks, following, strict=False)
@@ -209,6 +210,7 @@ class Observer:
         if by_client:
             if segment.flags & Flags.SYN and segment.seq != books.iss:
                 books.iss = books.snd_nxt = segment.seq
+                books.reopened = books.irs is not None
             books.sent(segment)
             mirrored = Connection(books.remote, books.local, books.irs or 0, books.iss)
             relative = mirrored.incoming(segment)
