@@ -165,7 +165,8 @@ class Judge:
         entry = self.ledger.find(
             claim.id, measure, stack=facts.stack, version=facts.version, family=self.family
         )
-        if entry is not None:
+        # A model lacks what only the real stack does: that makes no entry stale.
+        if entry is not None and not facts.model:
             at_default = tuned(entry.default_of, knobs, facts.defaults) is None
             self._entries.append((entry, ruling.verdict, at_default))
         known = (

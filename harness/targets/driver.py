@@ -27,7 +27,8 @@ class Facts:
     """What is known of a stack before any testcase runs.
 
     `tick` is the length of the stack's timer tick in seconds (1/HZ on Linux); `wheel` says that its
-    timers stand in Linux's timer wheel, so that they may be late by a granule. `defaults` and
+    timers stand in Linux's timer wheel, so that they may be late by a granule. `model` says that it
+    is made from a document and no real stack, which a ledger is about. `defaults` and
     `effective` map knobs (by meaning, as in `linux.toml`) to values: the stack's own, and those
     that this run's settings leave in force before a testcase tunes anything; `fixed` are the knobs
     that the user has set. `sysctls` are all settings of the stack that a reader may need.
@@ -39,6 +40,7 @@ class Facts:
     tick: float = 0.0
     wheel: bool = False
     virtual: bool = False
+    model: bool = False
     capabilities: frozenset[Capability] = frozenset()
     families: tuple[str, ...] = ("ipv4", "ipv6")
     defaults: Mapping[str, float] = field(default_factory=dict)

@@ -27,8 +27,18 @@ def closed(stack: "Stack", datagram: Datagram, segment: Segment) -> None:
     stack.count("TcpOutRsts")
 
 
-def listen(stack: "Stack", listener: Listener, datagram: Datagram, segment: Segment) -> None:
-    """Take what comes in LISTEN: a SYN makes a connection in SYN-RECEIVED."""
+def listen(
+    stack: "Stack",
+    listener: Listener,
+    datagram: Datagram,
+    segment: Segment,
+    *,
+    before: Connection | None = None,
+) -> None:
+    """Take what comes in LISTEN: a SYN makes a connection in SYN-RECEIVED.
+
+    `before` is the incarnation in TIME-WAIT that the SYN would end.
+    """
     # First, check for a RST.
     if segment.rst:
         return
@@ -44,7 +54,10 @@ def listen(stack: "Stack", listener: Listener, datagram: Datagram, segment: Segm
         return
     c = listener.connection(datagram)
     synchronized.synchronize(c, segment)
+    c.before = before
     c.iss = stack.initial_sequence_number(c.local, c.remote)
+    if before is not None and less(c.iss, before.snd_nxt):
+        c.iss = add(before.snd_nxt, 1)
     c.snd_nxt, c.snd_una = add(c.iss, 1), c.iss
     c.buffer_seq = c.snd_nxt
     c.enter(State.SYN_RECEIVED)

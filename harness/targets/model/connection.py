@@ -50,7 +50,8 @@ class Connection:
 
     `buffer` holds what the user has sent and the peer has not acknowledged, from `buffer_seq` on;
     `fin_queued` says that a FIN follows it. `received` is what the user has not yet taken. `orphan`
-    says that no user holds the connection any more. `listener` is that of a passive open.
+    says that no user holds the connection any more. `listener` is that of a passive open, `before`
+    the incarnation in TIME-WAIT that a SYN seemed to end (RFC 9293 MAY-2).
     """
 
     stack: "Stack"
@@ -58,6 +59,7 @@ class Connection:
     remote: Endpoint
     options: dict[str, Any] = field(default_factory=dict)
     listener: "Listener | None" = None
+    before: "Connection | None" = None
     state: State = State.CLOSED
 
     iss: int = 0
@@ -194,5 +196,8 @@ class Connection:
             timer.stop()
         self.error = error or self.error
         self.fin_received = True
+        embryonic = self.state is State.SYN_RECEIVED
         self.enter(State.CLOSED)
         self.stack.forget(self)
+        if embryonic and self.before is not None and not self.before.closed:
+            self.stack.remember(self.before)

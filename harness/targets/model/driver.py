@@ -90,6 +90,7 @@ class ModelDriver:
             stack=kind.stack,
             version=kind.version,
             virtual=True,
+            model=True,
             capabilities=CAPABILITIES | ({Capability.KNOBS} if kind.sysctls else set()),
             defaults=kind.knob_values(),
             effective=kind.knob_values(self._texts),
@@ -142,7 +143,8 @@ class _Settings:
             texts.update(table.writes(knobs, texts))
             self.parameters = kind.with_sysctls(texts)
         else:
-            self.parameters = kind.parameters.tuned(knobs)
+            known = {name: value for name, value in knobs.items() if name in kind.knobs}
+            self.parameters = kind.parameters.tuned(known)
 
     def write(self, name: str, text: str) -> None:
         """Set a sysctl; its effect is immediate."""

@@ -48,7 +48,10 @@ def arrives(stack: "Stack", family: str, message: IcmpMessage) -> None:
     elif message.type != _UNREACHABLE[family]:
         return
     error, hard = _ERRORS.get((family, code), ("EHOSTUNREACH", False))
-    if hard and c.state in (State.SYN_SENT, State.SYN_RECEIVED):
+    if (hard or c.parameters.soft_errors_end_open) and c.state in (
+        State.SYN_SENT,
+        State.SYN_RECEIVED,
+    ):
         # RFC 5927 section 4.2: in synchronized states hard errors are soft ones.
         c.stack.count("TcpAttemptFails")
         c.delete(error)

@@ -43,9 +43,15 @@ class Listener:
             if c.listener is self and c.state is State.SYN_RECEIVED
         ]
 
+    @property
+    def allowed(self) -> int:
+        """How many may wait for accept()."""
+        numbers = self.stack.parameters
+        return min(self.backlog, numbers.somaxconn) + numbers.backlog_extra
+
     def full(self) -> bool:
         """Tell whether as many wait for accept() as listen() allows."""
-        return len(self.queue) >= self.backlog + self.stack.parameters.backlog_extra
+        return len(self.queue) >= self.allowed
 
     def connection(self, datagram: Datagram) -> Connection:
         """Make a connection for the sender of a SYN."""
@@ -70,9 +76,11 @@ class Listener:
             if numbers.abort_on_overflow:
                 self._refuse(datagram, segment)
             return True
-        if len(self.half_open) < (numbers.half_open_limit or max(1, self.backlog)):
+        limit = numbers.max_syn_backlog or self.allowed
+        always = numbers.syn_cookies > 1
+        if len(self.half_open) < min(limit, self.allowed) and not always:
             return False
-        if numbers.half_open_overflow == "cookie" and numbers.syn_cookies:
+        if numbers.syn_cookies and (always or numbers.half_open_overflow == "cookie"):
             self._send_cookie(datagram, segment)
         elif numbers.half_open_overflow == "reset":
             self._refuse(datagram, segment)

@@ -51,7 +51,8 @@ class Parameters:
     ephemeral_port_last: int
     default_ttl: int
     backlog_extra: int
-    half_open_limit: int
+    max_syn_backlog: int
+    somaxconn: int
     half_open_overflow: str
     syn_cookies: int
     abort_on_overflow: int
@@ -60,6 +61,8 @@ class Parameters:
     acknowledge_crossing_syn_ack: int
     reuse_needs_both: int
     connect_only_once: int
+    soft_errors_end_open: int
+    max_time_wait: int
 
     def tuned(self, values: Mapping[str, float]) -> "Parameters":
         """Return the parameters with other values of knobs; knobs that are none are left out."""

@@ -18,7 +18,30 @@ from harness.targets.model.parameters import Parameters
 from harness.targets.model.timer import Timer
 from harness.wire.memory import VirtualClock
 
+COUNTED = (
+    "TcpActiveOpens",
+    "TcpPassiveOpens",
+    "TcpAttemptFails",
+    "TcpEstabResets",
+    "TcpInSegs",
+    "TcpOutSegs",
+    "TcpRetransSegs",
+    "TcpInErrs",
+    "TcpOutRsts",
+    "TcpExtListenOverflows",
+    "TcpExtListenDrops",
+    "TcpExtSyncookiesSent",
+    "TcpExtSyncookiesRecv",
+    "TcpExtSyncookiesFailed",
+    "TcpExtTCPChallengeACK",
+    "TcpExtTCPSYNChallenge",
+)
+"""What is counted, by the names that nstat has for it."""
+
 _HEADERS = {"ipv4": 40, "ipv6": 60}
+_ONE_CLOCK = 2
+"""What the parameter `timestamps` says where no connection has an offset of its own."""
+
 _PREFIXES = {4: 24, 6: 64}
 _TICKS = 250_000
 """RFC 9293 section 3.4.1: the clock of initial sequence numbers ticks every 4 microseconds."""
@@ -38,7 +61,7 @@ class Stack:
     changed: Callable[[], None] = lambda: None
     connections: dict[Pair, Connection] = field(default_factory=dict)
     listeners: list[Listener] = field(default_factory=list)
-    counters: Counter[str] = field(default_factory=Counter)
+    counters: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(COUNTED, 0)))
 
     def receive(self, datagram: Datagram) -> None:
         """SEGMENT ARRIVES: find what it is for (RFC 9293 section 3.10.7)."""
@@ -50,13 +73,11 @@ class Stack:
         local = Endpoint(datagram.destination, segment.destination_port)
         c = self.connections.get((local, Endpoint(datagram.source, segment.source_port)))
         listener = self.listener(local)
-        if c is not None and listener is not None and synchronized.may_reopen(c, segment):
-            c.delete()
-            c = None
-        if c is not None:
+        again = c is not None and listener is not None and synchronized.may_reopen(c, segment)
+        if c is not None and not again:
             self._for_connection(c, segment)
         elif listener is not None:
-            arrives.listen(self, listener, datagram, segment)
+            arrives.listen(self, listener, datagram, segment, before=c)
         else:
             arrives.closed(self, datagram, segment)
         self.changed()
@@ -136,7 +157,8 @@ class Stack:
         """Return the timestamp clock, milliseconds, with the connection's own offset."""
         ends = repr((c.local, c.remote)).encode()
         digest = hashlib.blake2b(ends, digest_size=4, key=self.secret[::-1]).digest()
-        return add(int(self.clock.now() * 1000), int.from_bytes(digest))
+        offset = 0 if self.parameters.timestamps == _ONE_CLOCK else int.from_bytes(digest)
+        return add(int(self.clock.now() * 1000), offset)
 
     def mss(self, local: Endpoint) -> int:
         """Return the MTU minus the fixed headers (RFC 6691)."""
@@ -145,6 +167,10 @@ class Stack:
     def family(self, local: Endpoint) -> str:
         """Return the family of an endpoint: ipv4 or ipv6."""
         return family_of(local.address)
+
+    def waiting(self) -> int:
+        """Return how many connections are in TIME-WAIT."""
+        return sum(c.state is State.TIME_WAIT for c in self.connections.values())
 
     def count(self, name: str) -> None:
         """Count something by the name that nstat has for it."""

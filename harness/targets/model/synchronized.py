@@ -344,6 +344,10 @@ def time_wait(c: Connection) -> None:
     for timer in c.timers.all():
         timer.stop()
     c.enter(State.TIME_WAIT)
+    limit = c.parameters.max_time_wait
+    if limit and c.stack.waiting() > limit:
+        c.delete()
+        return
     c.timers.time_wait.start(c.parameters.time_wait)
 
 

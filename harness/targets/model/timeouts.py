@@ -1,7 +1,5 @@
 """Timeouts: RFC 9293 section 3.10.8, and those of sections 3.8.4 and 3.8.6."""
 
-import math
-
 from harness.segment.sequence import difference
 from harness.states import State
 from harness.targets.model import output
@@ -103,17 +101,17 @@ def syn_timeout(c: Connection, number: int) -> float:
     return min(doubled, numbers.rto_max)
 
 
-def _retries(c: Connection) -> float:
+def _retries(c: Connection) -> int:
     numbers = c.parameters
     if c.state is State.SYN_SENT:
         asked = c.options.get("TCP_SYNCNT")
         retries = int(asked) if asked else numbers.syn_retries
-        retries += numbers.syn_linear_timeouts if retries >= 0 and not asked else 0
+        retries += 0 if asked else numbers.syn_linear_timeouts
     elif c.state is State.SYN_RECEIVED:
         retries = numbers.synack_retries
     else:
         retries = numbers.orphan_retries if c.orphan else numbers.data_retries
-    return math.inf if retries < 0 else retries
+    return retries
 
 
 def _syn_over(c: Connection) -> bool:
