@@ -75,7 +75,7 @@ class AgentChannel:
         self._to_link = to_link
         self._open: dict[int, AgentReply] = {}
         self._next = 1
-        self._broken: str | None = None
+        self._broken: Exception | None = None
 
     def request(self, operation: str, **arguments: Any) -> AgentReply:
         """Ask for an operation; HarnessError if the channel is broken."""
@@ -109,15 +109,17 @@ class AgentChannel:
         reply.ended = ended
 
     def check(self) -> None:
-        """Raise HarnessError if the channel is broken."""
+        """Raise HarnessError, or whatever it is, if the channel is broken."""
         if self._broken is not None:
-            raise HarnessError(self._broken)
+            raise type(self._broken)(*self._broken.args)
 
-    def fail(self, why: str, said: object = None) -> HarnessError:
+    def fail(
+        self, why: str, said: object = None, *, kind: Callable[[str], Exception] = HarnessError
+    ) -> Exception:
         """Break the channel for good; return the error to raise, which quotes what was said."""
         shown = "" if said is None else f": {_shortened(said)}"
-        self._broken = f"the agent of {self._name} {why}{shown}"
-        return HarnessError(self._broken)
+        self._broken = kind(f"the agent of {self._name} {why}{shown}")
+        return self._broken
 
     def map_time(self, to_link: Callable[[float], float]) -> None:
         """Set how the agent's seconds become the clock's."""
@@ -152,8 +154,9 @@ class StreamChannel:
     """A channel over a pair of descriptors, read while the clock waits.
 
     `unframe` takes the protocol's octets out of those that are read, where something stands
-    around them. Where the agent's clock is not the link's, `synchronise` comes before any other
-    request. The descriptors belong to the channel from now on.
+    around them. `lost` makes the error for a stream that has ended. Where the agent's clock is not
+    the link's, `synchronise` comes before any other request. The descriptors belong to the channel
+    from now on.
     """
 
     def __init__(
@@ -164,7 +167,9 @@ class StreamChannel:
         *,
         name: str = "the target",
         unframe: Callable[[bytes], bytes] | None = None,
+        lost: Callable[[str], Exception] = HarnessError,
     ) -> None:
+        self._lost = lost
         self._source = source
         self._sink = sink
         self._clock = clock
@@ -226,7 +231,9 @@ class StreamChannel:
                 if not select.select([], [self._sink], [], PATIENCE)[1]:
                     raise self._channel.fail("does not read") from None
             except OSError as error:
-                raise self._channel.fail(f"cannot be reached: {error.strerror}") from None
+                raise self._channel.fail(
+                    f"cannot be reached: {error.strerror}", kind=self._lost
+                ) from None
         return ()
 
     def _read(self) -> object:
@@ -236,10 +243,12 @@ class StreamChannel:
             return False
         except OSError as error:
             self._clock.unwatch(self._source)
-            raise self._channel.fail(f"cannot be heard: {error.strerror}") from None
+            raise self._channel.fail(
+                f"cannot be heard: {error.strerror}", kind=self._lost
+            ) from None
         if not octets:
             self._clock.unwatch(self._source)
-            raise self._channel.fail("has ended", bytes(self._rest) or None)
+            raise self._channel.fail("has ended", bytes(self._rest) or None, kind=self._lost)
         self._rest += self._unframe(octets) if self._unframe else octets
         *lines, rest = self._rest.split(b"\n")
         self._rest = rest

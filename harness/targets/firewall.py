@@ -44,6 +44,14 @@ def program(family: str) -> str | None:
     return shutil.which(_PROGRAMS[family], path=path)
 
 
+def words(rule: str) -> list[str]:
+    """Split a rule as a shell would; UsageError if it cannot be read."""
+    try:
+        return shlex.split(rule)
+    except ValueError as error:
+        raise UsageError(f"the firewall rule {rule!r} cannot be read: {error}") from error
+
+
 def accepted(rules: Sequence[str]) -> list[Command]:
     """Set each rule for IPv4 and for IPv6 and return the commands that were taken.
 
@@ -52,13 +60,9 @@ def accepted(rules: Sequence[str]) -> list[Command]:
     """
     found: list[Command] = []
     for rule in rules:
-        try:
-            words = shlex.split(rule)
-        except ValueError as error:
-            raise UsageError(f"the firewall rule {rule!r} cannot be read: {error}") from error
         complaints = []
         for family, name in _PROGRAMS.items():
-            command = Command((program(family) or name, "-w", *words))
+            command = Command((program(family) or name, "-w", *words(rule)))
             complaint = command.run()
             if complaint is None:
                 found.append(command)

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pyroute2 import IPRoute, NetlinkError
+from pyroute2.netlink import NLM_F_ACK, NLM_F_REQUEST, genlmsg
+from pyroute2.netlink.generic import GenericNetlinkSocket
 
 from harness.targets import offload
 from harness.targets.namespace import Namespace, write_sysctls
@@ -34,8 +36,11 @@ _IFF_NOARP = 0x80
 _IFA_F_NODAD = 0x02
 
 # The kernel notices a carrier at once where an interface and its other end differ in their number,
-# and else up to a second later.
-_FIRST_INDEX = 11
+# and else up to a second later. A namespace counts its interfaces up from 1, also when they come
+# and go.
+_FIRST_INDEX = 1 << 20
+
+_TCP_METRICS_DELETE = 2
 
 # Nothing of the kernel's speaks on the bench: there is no address, and no IPv6 at all.
 _BENCH_SYSCTLS = {
@@ -124,6 +129,32 @@ def configure_stack(namespace: Namespace, where: Address) -> None:
                 address = where.addresses["ipv6"]
                 routes.addr("add", index=index, address=address, prefixlen=64, flags=_IFA_F_NODAD)
                 routes.route("add", family=socket.AF_INET6, dst="::/0", oif=index)
+
+
+def disconnect(bench: Namespace) -> None:
+    """Take the links away, at once: with the bench they would go a little later."""
+    with bench.entered(), _routes() as routes:
+        for index, name in socket.if_nameindex():
+            if name in {LINK, CLIENT_PORT, SERVER_PORT}:
+                routes.link("del", index=index)
+
+
+def forget_metrics() -> None:
+    """Delete what the calling thread's namespace remembers of peers, Fast Open's cookies too.
+
+    OSError if the kernel refuses.
+    """
+    asked = genlmsg()
+    asked["cmd"] = _TCP_METRICS_DELETE
+    asked["version"] = 1
+    metrics = GenericNetlinkSocket()
+    try:
+        metrics.bind("tcp_metrics", genlmsg)
+        metrics.nlm_request(asked, msg_type=metrics.prid, msg_flags=NLM_F_REQUEST | NLM_F_ACK)
+    except NetlinkError as error:
+        raise OSError(error.code, os.strerror(error.code)) from error
+    finally:
+        metrics.close()
 
 
 @contextmanager

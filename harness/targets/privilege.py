@@ -39,6 +39,11 @@ def privileged() -> bool:
     return False
 
 
+def mapped_alone() -> bool:
+    """Tell whether this process is root only of a user namespace that holds its user alone."""
+    return Path("/proc/self/uid_map").read_text("ascii").split()[2:] == ["1"]
+
+
 def ensure_privileges() -> None:
     """Move an ordinary user's process into a user namespace of its own, where it is root.
 
