@@ -42,14 +42,16 @@ class LongestFirst(LoadScheduling):  # type: ignore[misc]
         if node.shutting_down:
             return
         while self.pending and len(self.node2pending[node]) < 2:
-            self._hand_out(node, longest=not self._behind.get(node, True))
+            self._hand_out(node, longest=not self._behind.get(node, False))
         if not self.pending:
             node.shutdown()
 
     def _hand_out(self, node: Any, *, longest: bool) -> None:
         if not self.pending:
             return
-        index = self.pending.pop(0 if longest else -1)
+        # What a crashed worker leaves comes back at the end of the list, whatever its length.
+        index = min(self.pending) if longest else max(self.pending)
+        self.pending.remove(index)
         self._behind[node] = longest
         self.node2pending[node].append(index)
         node.send_runtest_some([index])
@@ -63,22 +65,26 @@ class Turns:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("a")
+        self._path = path
 
     @contextmanager
     def together(self) -> Iterator[None]:
         """Hold the lock with all the others."""
-        flock(self._file, LOCK_SH)
-        try:
+        with self._held(LOCK_SH):
             yield
-        finally:
-            flock(self._file, LOCK_UN)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Hold the lock with nobody else."""
-        flock(self._file, LOCK_EX)
-        try:
+        with self._held(LOCK_EX):
             yield
-        finally:
-            flock(self._file, LOCK_UN)
+
+    @contextmanager
+    def _held(self, operation: int) -> Iterator[None]:
+        with self._path.open("a") as file:
+            flock(file, operation)
+            try:
+                yield
+            finally:
+                # Closing is not enough: a child that was forked meanwhile has the file open too.
+                flock(file, LOCK_UN)
