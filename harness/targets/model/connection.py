@@ -77,6 +77,7 @@ class Connection:
     rcv_nxt: int = 0
     rcv_adv: int = 0
     rcv_wind_shift: int = 0
+    rcv_up: int | None = None
     fin_at: int | None = None
     reassembly: Reassembly = field(default_factory=Reassembly)
 
@@ -145,6 +146,16 @@ class Connection:
         """How many more octets of the user's fit into the send buffer."""
         size = int(self.options.get("SO_SNDBUF") or self.parameters.send_buffer)
         return max(0, size - len(self.buffer))
+
+    @property
+    def ttl(self) -> int:
+        """The TTL, or hop limit, that the user has set; 0 for the stack's."""
+        return int(self.options.get("IP_TTL") or self.options.get("IPV6_UNICAST_HOPS") or 0)
+
+    @property
+    def tos(self) -> int:
+        """The TOS octet, or traffic class, that the user has set."""
+        return int(self.options.get("IP_TOS") or self.options.get("IPV6_TCLASS") or 0)
 
     @property
     def mss(self) -> int:

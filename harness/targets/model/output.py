@@ -172,7 +172,7 @@ def form(
         urgent=urgent,
     )
     c.active_at = c.now
-    c.stack.transmit(c.local.address, c.remote.address, segment)
+    c.stack.transmit(c.local.address, c.remote.address, segment, ttl=c.ttl, tos=c.tos)
 
 
 def _window(c: Connection) -> int:

@@ -4,7 +4,7 @@ import dataclasses
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
@@ -116,5 +116,4 @@ def load(name: str) -> Kind:
 
 
 def _tables(name: str) -> dict[str, Any]:
-    text = resources.files(__package__).joinpath(f"{name}.toml").read_text("utf-8")
-    return tomllib.loads(text)
+    return tomllib.loads(Path(__file__).with_name(f"{name}.toml").read_text("utf-8"))

@@ -131,6 +131,8 @@ class Socket:
         """RECEIVE what has come, at most so many octets."""
         c = self._connection("ENOTCONN")
         if urgent:
+            if not c.urgent and c.rcv_up is not None:
+                raise Blocked
             if not c.urgent:
                 raise failed("EINVAL")
             data, c.urgent = c.urgent, c.urgent if peek else b""
@@ -194,7 +196,7 @@ class Socket:
             writable = closed or (c.state not in OPENING and (c.fin_queued or c.room > 0))
             there = {
                 "POLLIN": readable,
-                "POLLPRI": bool(c.urgent),
+                "POLLPRI": bool(c.urgent) or c.rcv_up is not None,
                 "POLLOUT": writable,
                 "POLLERR": c.error is not None,
                 "POLLHUP": closed or (c.fin_received and c.fin_queued),

@@ -120,11 +120,13 @@ class Stack:
         if self.connections.get((c.local, c.remote)) is c:
             del self.connections[c.local, c.remote]
 
-    def transmit(self, source: str, destination: str, segment: Segment) -> None:
-        """Send a segment between two addresses."""
+    def transmit(
+        self, source: str, destination: str, segment: Segment, *, ttl: int = 0, tos: int = 0
+    ) -> None:
+        """Send a segment between two addresses; without a TTL it is the stack's."""
         self.count("TcpOutSegs")
-        ttl = self.parameters.default_ttl
-        self.send(Datagram(source, destination, segment, ttl=ttl, dont_fragment=True))
+        ttl = ttl or self.parameters.default_ttl
+        self.send(Datagram(source, destination, segment, ttl=ttl, tos=tos, dont_fragment=True))
 
     def reply(self, c: Connection, segment: Segment) -> None:
         """Send a segment that is not numbered as the connection is to the connection's peer."""

@@ -270,39 +270,32 @@ def established(c: Connection) -> None:
         c.enter(State.FIN_WAIT_1)
     output.transmit(c)
     if c.reassembly.held and c.state in RECEIVING:
-        _deliver(c, b"", c.rcv_nxt)
+        deliver(c, b"", c.rcv_nxt)
 
 
 def check_urg(c: Connection, segment: Segment) -> None:
-    """Sixth: note that there is urgent data; its last octet is kept apart from the rest."""
+    """Sixth: note up to where there is urgent data, RCV.UP <- max(RCV.UP,SEG.UP)."""
     if not segment.flags & Flags.URG or c.state not in RECEIVING:
         return
-    at = segment.urgent - 1
-    if 0 <= at < len(segment.payload):
-        c.urgent = segment.payload[at : at + 1]
+    last = add(segment.seq, segment.urgent - 1)
+    if less_or_equal(c.rcv_nxt, last) and (c.rcv_up is None or less(c.rcv_up, last)):
+        c.rcv_up = last
 
 
 def process_text(c: Connection, segment: Segment) -> bool:
     """Seventh: deliver the text in order, acknowledge it; tell whether the connection stays."""
-    text = segment.payload
-    if not text or c.state not in RECEIVING:
+    if not segment.payload or c.state not in RECEIVING:
         return True
     if c.orphan:
         # Nobody can read it any more (RFC 9293 SHLD-3).
         calls.abort(c)
         return False
-    if segment.flags & Flags.URG and not c.options.get("SO_OOBINLINE") and c.urgent:
-        at = segment.urgent - 1
-        if 0 <= at < len(text):
-            _deliver(c, text[:at], segment.seq)
-            c.rcv_nxt = add(c.rcv_nxt, 1)
-            _deliver(c, text[at + 1 :], c.rcv_nxt)
-            return True
-    _deliver(c, text, segment.seq)
+    deliver(c, segment.payload, segment.seq)
     return True
 
 
-def _deliver(c: Connection, text: bytes, seq: int) -> None:
+def deliver(c: Connection, text: bytes, seq: int) -> None:
+    """Hold text, give the user what is in order, and acknowledge it, now or a little later."""
     if seq != c.rcv_nxt:
         c.reassembly.hold(seq, text)
         output.acknowledge(c)
@@ -310,13 +303,25 @@ def _deliver(c: Connection, text: bytes, seq: int) -> None:
     filled = bool(c.reassembly.held)
     c.reassembly.hold(seq, text)
     ready = c.reassembly.take(c.rcv_nxt)
-    c.received += b"" if c.read_shut else ready
+    c.received += b"" if c.read_shut else _without_urgent(c, ready)
     c.rcv_nxt = add(c.rcv_nxt, len(ready))
     c.unacknowledged += len(ready)
     if filled or c.unacknowledged >= 2 * c.stack.mss(c.local) or not c.parameters.delayed_ack:
         output.acknowledge(c)
     elif not c.timers.delayed_ack.running:
         c.timers.delayed_ack.start(c.parameters.delayed_ack)
+
+
+def _without_urgent(c: Connection, text: bytes) -> bytes:
+    """Keep the last urgent octet apart from the text that begins at RCV.NXT."""
+    at = -1 if c.rcv_up is None else difference(c.rcv_up, c.rcv_nxt)
+    if not 0 <= at < len(text):
+        return text
+    c.rcv_up = None
+    if c.options.get("SO_OOBINLINE"):
+        return text
+    c.urgent = text[at : at + 1]
+    return text[:at] + text[at + 1 :]
 
 
 def check_fin(c: Connection, segment: Segment) -> None:
@@ -372,7 +377,7 @@ def synchronize(c: Connection, segment: Segment) -> None:
     c.rcv_nxt, c.irs = add(segment.seq, 1), segment.seq
     c.last_ack_sent = segment.seq
     numbers = c.parameters
-    own = c.stack.mss(c.local)
+    own = int(c.options.get("TCP_MAXSEG") or c.stack.mss(c.local))
     offered = segment.mss
     c.snd_mss = min(own, offered or DEFAULT_MSS[c.stack.family(c.local)])
     c.snd_mss = max(c.snd_mss, numbers.least_send_mss)
