@@ -12,8 +12,9 @@ _KEPT = 12_000
 class NoiseMeter:
     """Lateness of heartbeats and delay of captured frames, in seconds on the link's clock.
 
-    `worst` is the largest lateness of a heartbeat since the last reset, `worst_delivery` the
-    largest time from a frame's stamp until the harness had it in hand.
+    `worst` is the largest lateness of a heartbeat since the last reset, or the longest that the
+    harness was held up; `worst_delivery` the largest time from a frame's stamp until the harness
+    had it in hand.
     """
 
     worst: float = 0.0
@@ -31,6 +32,10 @@ class NoiseMeter:
         lateness = max(0.0, lateness)
         self.worst = max(self.worst, lateness)
         self._samples.append((at, lateness))
+
+    def held_up(self, delay: float) -> None:
+        """Record that the harness was kept from running for so long while it did not wait."""
+        self.worst = max(self.worst, delay)
 
     def delivery(self, delay: float) -> None:
         """Record that a frame was in hand `delay` seconds after its stamp."""

@@ -11,6 +11,18 @@ from harness.wire.noise import NoiseMeter
 _SELECTABLE = 1024
 
 
+def held_up() -> float:
+    """Return the seconds that this thread has spent ready to run while others ran.
+
+    0 where the kernel does not count them (it does with CONFIG_SCHED_INFO).
+    """
+    try:
+        with open("/proc/thread-self/schedstat", encoding="ascii") as counts:  # noqa: PTH123 - often
+            return int(counts.read().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
 @dataclass(slots=True, eq=False)
 class Heartbeat:
     """Something that a clock does again and again while it waits; `due` is on that clock."""
@@ -24,8 +36,9 @@ class Heartbeat:
 class RealClock:
     """The machine's monotonic time; while it waits, descriptors are served and heartbeats beat.
 
-    Heartbeats tell the noise meter how late they came. `waiting_since` is when the last wait
-    began. Not for use from two threads.
+    Heartbeats tell the noise meter how late they came, and between two waits the time counts in
+    which this thread could have run and did not. `waiting_since` is when the last wait began. Not
+    for use from two threads.
     """
 
     noise: NoiseMeter = field(default_factory=NoiseMeter)
@@ -33,6 +46,7 @@ class RealClock:
     _epoll: select.epoll = field(default_factory=select.epoll)
     _callbacks: dict[int, Callable[[], object]] = field(default_factory=dict)
     _heartbeats: list[Heartbeat] = field(default_factory=list)
+    _held_up: float = field(default_factory=held_up)
 
     @property
     def virtual(self) -> bool:
@@ -74,6 +88,7 @@ class RealClock:
     def wait(self, deadline: float) -> None:
         """Return when a watched descriptor brought something, at `deadline` at the latest."""
         self.waiting_since = self.now()
+        self.noise.held_up(held_up() - self._held_up)
         for beat in self._heartbeats:
             # What fell due while nobody waited is not late: the harness was busy, not held up.
             beat.due = max(beat.due, self.waiting_since)
@@ -81,7 +96,8 @@ class RealClock:
             self._beat()
             wake = min([deadline, *(beat.due for beat in self._heartbeats)])
             if self._serve(max(0.0, wake - self.now())) or self.now() >= deadline:
-                return
+                break
+        self._held_up = held_up()
 
     def close(self) -> None:
         """Stop watching; a second call does nothing."""

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from harness.wire import real
 from harness.wire.real import RealClock
 
 
@@ -121,16 +122,35 @@ def test_heartbeats_come_while_the_clock_waits(clock):
     assert len(list(clock.noise.samples())) == len(intended)
 
 
-def test_a_heartbeat_that_fell_due_while_nobody_waited_is_not_late(clock):
+def test_a_heartbeat_that_fell_due_while_nobody_waited_is_not_late(clock, monkeypatch):
     """The harness was busy; the machine was not slow."""
     clock.every(0.01, lambda _: None)
     busy_until = time.monotonic() + 0.2
     while time.monotonic() < busy_until:
         pass
+    monkeypatch.setattr(real, "held_up", lambda: 0.0)
     clock.wait(clock.now() + 0.005)
 
     assert len(list(clock.noise.samples())) == 1
     assert clock.noise.worst < 0.15
+
+
+def test_time_in_which_the_harness_could_not_run_is_noise(clock, monkeypatch):
+    """Between two waits, what counts is how long the thread was ready and others ran."""
+    spent = iter([5.0, 5.3, 5.3, 5.3])
+    monkeypatch.setattr(real, "held_up", lambda: next(spent))
+    clock.wait(clock.now())
+    before = clock.noise.worst
+    clock.wait(clock.now())
+
+    assert before > 1.0
+    assert clock.noise.worst == before
+
+
+def test_the_kernel_counts_how_long_this_thread_was_held_up():
+    """The count never falls."""
+    first = real.held_up()
+    assert 0.0 <= first <= real.held_up()
 
 
 def test_a_slow_callback_makes_the_next_heartbeat_late(clock, pipe):
