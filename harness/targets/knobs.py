@@ -67,11 +67,11 @@ class Knobs:
         return tuple(dict.fromkeys(knob.sysctl for knob in self.by_name.values()))
 
     def values(self, sysctls: Mapping[str, str]) -> dict[str, float]:
-        """Read the knobs from sysctls; those that the kernel does not have are left out."""
+        """Read the knobs from sysctls; those that are empty or not there are left out."""
         return {
             name: knob.value(sysctls[knob.sysctl])
             for name, knob in self.by_name.items()
-            if knob.sysctl in sysctls
+            if sysctls.get(knob.sysctl, "").strip()
         }
 
     def writes(self, values: Mapping[str, float], present: Mapping[str, str]) -> dict[str, str]:

@@ -113,3 +113,14 @@ def test_listen_cookies_look_like_random_numbers(target, peer, documented):
     apart = [(a - b) % 2**32 for a, b in itertools.combinations(steps, 2)]
     alike = sum(distance < NEAR or distance > 2**32 - NEAR for distance in apart)
     documented("cookie_numbers_unrelated").judge(alike < 3)
+
+
+@pytest.mark.measures("firewall_cookie", "firewall_cookie_rows")
+def test_listen_cookies_of_a_firewall_keep_syns_from_the_server(target, peer, documented):
+    """A firewall before the server may answer SYNs with cookies; the server sees none of them."""
+    proxied = "-p tcp --dport 2017 -m conntrack --ctstate INVALID,UNTRACKED -j SYNPROXY --mss 1460"
+    target.firewall("-A PREROUTING -t raw -p tcp --dport 2017 --syn -j CT --notrack")
+    target.firewall(f"-A INPUT {proxied}")
+    target.listen(2017)
+    peer.answer(SYN, measure="firewall_cookie")
+    documented("firewall_cookie_rows").judge(len(target.rows(State.SYN_RECEIVED)))

@@ -154,3 +154,56 @@ def with_cookie(target, peer):
     attempt.wait(1.0)
     other = peer.another(remote_port=0)
     return target.connect(other.local, TCP_FASTOPEN_CONNECT=1).wait(0.5), other
+
+
+@pytest.mark.measures("fast_open_syn_octets")
+def test_closed_fast_open_data_of_a_syn_fits_the_mss_that_is_remembered(target, peer, documented):
+    """A SYN carries as much data as the MSS allows that is remembered with the cookie."""
+    caller, data = with_cookie(target, peer)
+    caller.socket.send(5000)
+    syn = data.expect("S 0:*(*) <kind-34 *,...>", within=0.5)
+    documented("fast_open_syn_octets").judge(len(syn.payload))
+
+
+@pytest.mark.measures("fast_open_after_silence", "fast_open_after_silence_options")
+def test_closed_fast_open_is_left_alone_after_silence(target, peer, documented):
+    """When a SYN with data was never answered, the next attempt does without Fast Open."""
+    caller, data = with_cookie(target, peer)
+    caller.socket.send(10)
+    data.expect("S 0:10(10) <kind-34 *,...>")
+    data.expect("S 0:0(0)", within=3.5)
+    data.send("S. 0:0(0) ack 1 <mss 1460>")
+    data.expect(". 1:11(10) ack 1")
+    again = target.connect(data.local, TCP_FASTOPEN_CONNECT=1).wait(0.3).socket
+    other = peer.another(local_port=data.local.port, remote_port=0)
+    again.send(10)
+    syn = other.observe(0.5)
+    documented("fast_open_after_silence").judge(syn, within=0.5)
+    documented("fast_open_after_silence_options").judge(syn.option_names(padding=False))
+
+
+@pytest.mark.tuned(fast_open_pause=60, syn_retries=1, syn_linear_timeouts=0)
+@pytest.mark.measures("fast_open_after_black_hole")
+def test_closed_fast_open_pauses_after_a_black_hole(target, peer, documented):
+    """When an attempt with Fast Open has ended in silence, the next ones do without for a time."""
+    documented("fast_open_after_black_hole").judge(options_after_black_hole(target, peer))
+
+
+@pytest.mark.tuned(fast_open_pause=0, syn_retries=1, syn_linear_timeouts=0)
+@pytest.mark.measures("fast_open_after_black_hole_unnoticed")
+def test_closed_fast_open_goes_on_where_black_holes_do_not_count(target, peer, documented):
+    """Where black holes do not count Fast Open goes on."""
+    found = options_after_black_hole(target, peer)
+    documented("fast_open_after_black_hole_unnoticed").judge(found)
+
+
+def options_after_black_hole(target, peer):
+    """Let an attempt with Fast Open end in silence; return the options of the next SYN."""
+    caller, data = with_cookie(target, peer)
+    caller.socket.send(10)
+    data.expect("S 0:10(10) <kind-34 *,...>")
+    reading = caller.socket.receive()
+    data.wait_until(reading.finished)
+    other = peer.another(remote_port=0)
+    target.connect(other.local, TCP_FASTOPEN_CONNECT=1).wait(0.3).socket.send(10)
+    return other.expect("S").option_names(padding=False)

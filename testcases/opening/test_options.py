@@ -169,3 +169,17 @@ def test_established_window_scale_above_the_limit_counts_as_the_limit(reach, doc
         covered += flight
         peer.send(f". 1:1(0) ack {covered} win 1")
     documented("wscale_above_limit_flight").judge(flight)
+
+
+@pytest.mark.tuned(sack=0, timestamps=0, window_scaling=0)
+@pytest.mark.measures("syn_options_switched_off", "synack_options_switched_off")
+def test_closed_and_listen_options_that_are_switched_off_are_not_sent(target, peer, documented):
+    """Neither SYN nor SYN-ACK has an option that the stack is set not to use."""
+    caller = peer.another(remote_port=0)
+    target.connect(caller.local)
+    syn = caller.expect("S 0:0(0)")
+    documented("syn_options_switched_off").judge(syn.option_names(padding=False))
+    target.listen(2017)
+    peer.send("S 0:0(0) <mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 7>")
+    answer = peer.expect("S. 0:0(0) ack 1")
+    documented("synack_options_switched_off").judge(answer.option_names(padding=False))

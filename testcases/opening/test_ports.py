@@ -94,3 +94,13 @@ def test_closed_mss_option_when_it_says_the_default(target, peer, documented):
     target.connect(peer.port(2017), TCP_MAXSEG=536)
     syn = peer.expect("S 0:0(0) <mss 536,...>")
     documented("syn_options_with_default_mss").judge(syn.option_names())
+
+
+@pytest.mark.tuned(**NARROW, reserved_port=FOUR[1])
+@pytest.mark.measures("reserved_port_avoided", "reserved_port_bound")
+def test_closed_reserved_port_is_not_chosen_but_given(target, peer, documented):
+    """A reserved port is not chosen for a call, but given to who asks for it."""
+    target.knob("reserved_port")
+    ports, _ = taken(target, peer, len(FOUR))
+    documented("reserved_port_avoided").judge(FOUR[1] not in ports)
+    documented("reserved_port_bound").judge(target.socket().bind(FOUR[1]).outcome)
