@@ -1,0 +1,134 @@
+"""Retransmission: the ladder of data, its end, and what the time-out is made of."""
+
+import pytest
+
+from harness import State
+
+RENO = {"TCP_CONGESTION": "reno"}
+ROUND_TRIP = 0.3
+
+
+@pytest.mark.tuned(tail_loss_probe=0, data_retries=4)
+@pytest.mark.measures("data_ladder", "data_repeats_same", "data_timeout", "data_end")
+def test_established_data_that_nobody_acknowledges_is_repeated_then_given_up(reach, documented):
+    """Data is sent again at growing intervals until the connection is given up."""
+    peer = reach(State.ESTABLISHED)
+    reading = peer.socket.receive()
+    peer.socket.send(5)
+    ladder = peer.collect("P. *:*(*)", until=reading.finished)
+    documented("data_ladder").judge(ladder.intervals)
+    same = {(one.seq, one.payload) for one in ladder.segments}
+    documented("data_repeats_same").judge(len(same) == 1 < len(ladder.segments))
+    documented("data_timeout").judge(reading.outcome, after=reading.ended - ladder.stamps[0])
+    documented("data_end").judge(peer.observe(0.3, skip=["P. *:*(*)"]), within=0.3)
+
+
+@pytest.mark.tuned(tail_loss_probe=0, rto_max=1, data_retries=5)
+@pytest.mark.measures("data_longest_interval", "data_capped_timeout")
+def test_established_intervals_grow_no_longer_than_the_limit(reach, documented):
+    """No interval between retransmissions is longer than the limit of the time-out."""
+    peer = reach(State.ESTABLISHED)
+    reading = peer.socket.receive()
+    peer.socket.send(5)
+    ladder = peer.collect("P. *:*(*)", until=reading.finished)
+    documented("data_longest_interval").judge(max(ladder.intervals))
+    documented("data_capped_timeout").judge(reading.outcome, after=reading.ended - ladder.stamps[0])
+
+
+@pytest.mark.tuned(tail_loss_probe=0, thin_linear_timeouts=1, data_retries=6)
+@pytest.mark.measures("data_thin_grows")
+def test_established_thin_stream_has_time_outs_of_one_length(reach, documented):
+    """Told to, a stack repeats a thin stream's data a few times without backing off.
+
+    One segment is lost before, so that the stream is not taken to be at its very beginning.
+    """
+    peer = reach(State.ESTABLISHED, options=RENO)
+    peer.socket.send(5)
+    peer.expect("P. 1:6(5) ack 1")
+    peer.expect("P. 1:6(5) ack 1", within=3.0)
+    peer.send(". 1:1(0) ack 6")
+    peer.fence()
+    peer.socket.send(5)
+    ladder = peer.collect("P. 6:11(5)", until=1.4)
+    intervals = ladder.intervals
+    documented("data_thin_grows").judge(max(intervals[1:]) > 1.5 * min(intervals))
+
+
+@pytest.mark.measures("data_user_timeout", "data_user_timeout_end")
+def test_established_user_timeout_ends_it(reach, documented):
+    """The application can say how long data may stay unacknowledged."""
+    peer = reach(State.ESTABLISHED, options={"TCP_USER_TIMEOUT": 1500})
+    reading = peer.socket.receive()
+    peer.socket.send(5)
+    ladder = peer.collect("P. *:*(*)", until=reading.finished)
+    documented("data_user_timeout").judge(reading.outcome, after=reading.ended - ladder.stamps[0])
+    documented("data_user_timeout_end").judge(peer.observe(0.3), within=0.3)
+
+
+@pytest.mark.tuned(tail_loss_probe=0)
+@pytest.mark.measures("data_round_trip_kept")
+def test_established_acknowledged_retransmission_is_no_measurement(reach, documented):
+    """Without timestamps the ACK of data that was sent twice says nothing about the round trip."""
+    peer = reach(State.ESTABLISHED)
+    before = peer.socket.info()["rtt"]
+    peer.socket.send(5)
+    peer.expect("P. 1:6(5) ack 1")
+    peer.expect("P. 1:6(5) ack 1", within=3.0)
+    peer.wait(ROUND_TRIP)
+    peer.send(". 1:1(0) ack 6")
+    peer.fence()
+    documented("data_round_trip_kept").judge(peer.socket.info()["rtt"] == before)
+
+
+@pytest.mark.tuned(tail_loss_probe=0)
+@pytest.mark.measures("data_first_rto", "data_rto_not_early")
+def test_established_first_time_out_follows_from_the_first_round_trip(target, peer, documented):
+    """The first round trip makes the time-out: itself, and twice itself for its variance."""
+    listener = target.listen(2017)
+    peer.send("S 0:0(0) <mss 1460>")
+    peer.expect("S. 0:0(0) ack 1")
+    peer.wait(ROUND_TRIP)
+    peer.send(". 1:1(0) ack 1")
+    listener.accept().wait(1.0).socket.send(5)
+    peer.expect("P. 1:6(5) ack 1")
+    sent = peer.last_stamp
+    peer.expect("P. 1:6(5) ack 1", within=4.0)
+    documented("data_first_rto").judge(peer.last_stamp - sent)
+    documented("data_rto_not_early").judge(peer.last_stamp - sent)
+
+
+@pytest.mark.tuned(tail_loss_probe=0)
+@pytest.mark.measures("data_timeout_flight", "data_timeout_first", "data_after_timeout")
+def test_established_time_out_of_many_segments_repeats_the_first_only(reach, documented):
+    """When the timer expires the oldest segment is sent again, alone; slow start follows."""
+    peer = reach(State.ESTABLISHED, options=RENO)
+    peer.socket.send(5 * 1460)
+    flight = peer.collect(". *:*(*)", until=0.15, skip=["P."])
+    assert flight.segments
+    peer.discard()
+    first = peer.observe(2.0)
+    documented("data_timeout_first").judge(first, within=2.0)
+    more = [peer.observe(0.1), first]
+    documented("data_timeout_flight").judge(len([one for one in more if one is not None]))
+    peer.discard()
+    peer.send(". 1:1(0) ack 1461")
+    peer.fence()
+    documented("data_after_timeout").judge(len(peer.collect(". *:*(*)", until=0.1).segments))
+
+
+@pytest.mark.tuned(tail_loss_probe=0)
+@pytest.mark.measures("data_timer_stops", "data_timer_restarts")
+def test_established_timer_runs_for_what_is_outstanding(reach, documented):
+    """An ACK of some data starts the timer anew; when all is acknowledged it stops."""
+    peer = reach(State.ESTABLISHED, options={"TCP_NODELAY": 1})
+    peer.socket.send(5)
+    peer.expect("P. 1:6(5) ack 1")
+    peer.socket.send(5)
+    peer.expect("P. 6:11(5) ack 1")
+    peer.wait(0.1)
+    peer.send(". 1:1(0) ack 6")
+    acknowledged = peer.now
+    peer.expect("P. 6:11(5) ack 1", within=2.0)
+    documented("data_timer_restarts").judge(peer.last_stamp - acknowledged)
+    peer.send(". 1:1(0) ack 11")
+    documented("data_timer_stops").judge(peer.observe(1.5), within=1.5)
