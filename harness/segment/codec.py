@@ -5,6 +5,7 @@ its dissector drops what it cannot understand, and the harness must see just tha
 """
 
 import dataclasses
+import functools
 import ipaddress
 import logging
 
@@ -102,6 +103,8 @@ def encode_frame(source_mac: str, destination_mac: str, datagram: Datagram) -> b
     return bytes(Ether(src=source_mac, dst=destination_mac, type=family)) + encode(datagram)
 
 
+# Both ends of a link read each frame, and a link in memory has both of them here.
+@functools.lru_cache(maxsize=256)
 def decode_frame(octets: bytes) -> EthernetFrame | None:
     """Read an Ethernet frame; None when it is shorter than an Ethernet header."""
     if len(octets) < _ETHERNET_HEADER:

@@ -2,7 +2,7 @@
 
 import errno
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -281,9 +281,9 @@ class Socket:
         return True
 
 
-def ephemeral_ports(stack: Stack) -> list[int]:
+def ephemeral_ports(stack: Stack) -> Iterator[int]:
     """Return the ephemeral ports, beginning at one that is hard to guess (RFC 6056)."""
     first, last = stack.parameters.ephemeral_port_first, stack.parameters.ephemeral_port_last
     count = last - first + 1
     begin = random.randrange(count)
-    return [first + (begin + step) % count for step in range(count)]
+    return (first + (begin + step) % count for step in range(count))
