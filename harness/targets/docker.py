@@ -29,6 +29,7 @@ TIMEOUT = 12.0
 
 PING_TIMEOUT = 3.0
 _BUILD_TIMEOUT = 900.0
+_KNOCK_TIMEOUT = 3.0
 
 # requests' exceptions are OSErrors.
 _FAILURES = (DockerException, OSError)
@@ -70,6 +71,7 @@ class Engine:
         """Reach it; UsageError, with the remedy, if it cannot be."""
         self.place = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
         try:
+            self._knock()
             self._api = docker.from_env(timeout=timeout).api
         except _FAILURES as error:
             raise UsageError(self._unreachable(error)) from error
@@ -163,11 +165,19 @@ class Engine:
     @contextlib.contextmanager
     def _failing(self, what: str) -> Iterator[None]:
         try:
+            self._knock()
             yield
         except _FAILURES as error:
             raise HarnessError(
                 f"the Docker engine at {self.place} {what}: {_short(error)}"
             ) from error
+
+    def _knock(self) -> None:
+        """Raise OSError where nobody listens: the docker package would leave a socket open."""
+        if self.place.startswith("unix://"):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
+                door.settimeout(_KNOCK_TIMEOUT)
+                door.connect(self.place.removeprefix("unix://"))
 
     def _unreachable(self, error: Exception) -> str:
         if "Permission denied" in str(error):

@@ -75,6 +75,7 @@ class Api:
 @pytest.fixture(name="engine_of")
 def _engine_of(monkeypatch):
     made = []
+    monkeypatch.setattr(docker.Engine, "_knock", lambda _: None)
 
     def engine_of(api):
         monkeypatch.setattr(docker.docker, "from_env", lambda **_: SimpleNamespace(api=api))
@@ -155,11 +156,6 @@ def test_our_image_is_built_once_and_without_a_registry_on_a_base_of_our_own(
 def test_an_engine_that_is_not_there_is_answered_with_a_remedy(monkeypatch):
     """Without an engine the user is told where it was looked for, and what to do, in one line."""
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
-
-    def refuse(**_):
-        raise DockerException("Connection aborted.")
-
-    monkeypatch.setattr(docker.docker, "from_env", refuse)
     with pytest.raises(UsageError) as raised:
         docker.Engine()
     text = str(raised.value)
