@@ -255,13 +255,14 @@ class ContainerChannel:
 
     def _outside(self, operation: str, act: Callable[[], Any]) -> AgentReply:
         began = self._clock.now()
-        value, name = None, None
+        value: Any = None
+        name: str | None = None
         try:
             value = act()
         except ValueError as error:
             value, name = str(error), "EINVAL"
         except OSError as error:
-            value, name = error.strerror, errno.errorcode.get(error.errno or 0, "EIO")
+            name = errno.errorcode.get(error.errno or 0, "EIO")
         return AgentReply(operation, began, self._clock.now(), value, name)
 
     def _sysctl(self, name: str, value: object = None) -> str:

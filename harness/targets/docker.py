@@ -138,6 +138,7 @@ class Engine:
                 if stream is not None:
                     stream.close()
                 with contextlib.suppress(*_FAILURES):
+                    self._knock()
                     self._api.remove_container(made, force=True, v=True)
                 raise
 
