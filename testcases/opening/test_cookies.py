@@ -63,7 +63,7 @@ def test_listen_cookie_that_comes_back_opens_the_connection(target, peer, docume
     documented("cookie_states").judge([peer.state()])
     accepted.socket.send(3000)
     sizes = [len(one.payload) for one in peer.collect(".", until=0.15).segments]
-    documented("cookie_mss").judge(max(sizes))
+    documented("cookie_mss").judge(max(sizes, default=0))
     forger = peer.another()
     forger.send(SYN)
     forger.expect("S. 0:0(0) ack 1")

@@ -30,8 +30,8 @@ def test_closed_bound_socket_calls_from_its_port(target, peer, documented):
 def test_closed_connect_takes_each_port_of_the_range_once(target, peer, documented):
     """Ports come from the range, none twice to one endpoint; then there is none left."""
     ports, calls = taken(target, peer, len(FOUR) + 1)
-    documented("narrow_range_ports").judge(ports[0])
-    documented("narrow_range_ports").judge(ports[-1])
+    documented("narrow_range_ports").judge(min(ports, default=0))
+    documented("narrow_range_ports").judge(max(ports, default=0))
     documented("narrow_range_distinct").judge(len(set(ports)))
     documented("narrow_range_exhausted").judge(calls[-1].wait(0.5).outcome)
 
@@ -84,7 +84,7 @@ def test_closed_maxseg_bounds_both_directions(target, peer, documented):
     peer.expect(". 1:1(0) ack 1")
     attempt.wait(1.0).socket.send(3000)
     sizes = [len(one.payload) for one in peer.collect(".", until=0.15).segments]
-    documented("maxseg_segment_size").judge(max(sizes))
+    documented("maxseg_segment_size").judge(max(sizes, default=0))
 
 
 @pytest.mark.families("ipv4")
