@@ -32,7 +32,7 @@ from harness.reporting.progress import Progress
 from harness.reporting.run import RunTarget
 from harness.reporting.summary import Results, summarize
 from harness.run import Run
-from harness.targets.driver import Settings
+from harness.targets.driver import Facts, Settings
 from harness.targets.guardian import die_with_parent
 from harness.targets.privilege import ensure_privileges
 from harness.targets.registry import needs_privileges
@@ -48,6 +48,9 @@ SPARE = 15.0
 
 VIRTUAL_PATIENCE = 10_000.0
 """Seconds that may be waited for in virtual time, which costs nobody any: keepalive and more."""
+
+OURS = "tcpspec_ours"
+"""The attribute of a report that says that the harness failed, not the target."""
 
 RUN = pytest.StashKey[Run]()
 TRIAL = pytest.StashKey[Trial]()
@@ -192,10 +195,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         cases = [
             (name, family)
             for name in run.targets
-            for family in run.start(name).families
-            if wanted is None or family in wanted.args
+            for family in _families(run.start(name), wanted.args if wanted else ())
         ]
     metafunc.parametrize("trial", cases, indirect=True, ids=[f"{n}-{f}" for n, f in cases])
+
+
+def _families(facts: Facts, wanted: Sequence[str]) -> Sequence[str]:
+    """Return the families to run on; one that the target lacks, if it lacks all that are wanted."""
+    return [one for one in facts.families if not wanted or one in wanted] or wanted[:1]
 
 
 @pytest.hookimpl(trylast=True)
@@ -241,7 +248,6 @@ def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
         bind=run.bind,
         family=family,
         attempt=attempt,
-        pcap=str(capture),
         measures=_measures(item),
     )
     made = Trial(
@@ -256,6 +262,8 @@ def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
         fixed=frozenset(run.settings.sysctls),
     )
     item.stash[TRIAL] = made
+    if family not in facts.families:
+        raise Unsupported(f"{name} has no {family}")
     nominal = _nominal(run, item) or 0.0
     if nominal > run.patience and not facts.virtual:
         raise Unsupported(
@@ -356,7 +364,11 @@ def _conclude(item: pytest.Item, verdict: Verdict, reason: str) -> None:
     trial = item.stash[TRIAL]
     if reason:
         trial.judge.give_up(verdict, reason.partition("\n")[0])
-    conclusion = trial.conclude()
+    try:
+        conclusion = trial.conclude()
+    except HarnessError:
+        _send(item, trial.judge.judgements, ())
+        raise
     _send(item, conclusion.judgements, conclusion.stale)
     _describe(item, trial, conclusion)
     second = item.stash.get(ATTEMPT, 1) > 1
@@ -402,6 +414,8 @@ def pytest_runtest_makereport(
     if call.excinfo is None or TRIAL not in item.stash:
         return report
     error = call.excinfo.value
+    # What fails otherwise than by a deviation is our fault: pytest's word for that is error.
+    report.__dict__[OURS] = report.failed and not isinstance(error, Deviation)
     if isinstance(error, Deviation):
         report.longrepr = _representation(item, "Deviation", str(error))
     elif isinstance(error, HarnessError) and not item.config.option.fulltrace:
@@ -430,8 +444,12 @@ def _representation(item: pytest.Item, kind: str, text: str) -> ExceptionChainRe
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
-    """Count a first attempt that was inconclusive as what it is: to be made again."""
-    return ("again", "a", "AGAIN") if str(report.outcome) == "again" else None
+    """Count what is to be made again, and what is our fault, as what it is."""
+    if str(report.outcome) == "again":
+        return "again", "a", "AGAIN"
+    if report.failed and getattr(report, OURS, False):
+        return "error", "E", "ERROR"
+    return None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -134,7 +134,9 @@ class Trial:
         console = self._world.console() if self._world else ""
         if console:
             lines += ["", "console:", *console.splitlines()]
-        return "\n".join([*lines, "", str(self.capture)])
+        if self.judge.pcap is not None:
+            lines += ["", str(self.capture)]
+        return "\n".join(lines)
 
     def close(self) -> None:
         """End the world and the capture; a second call does nothing."""
@@ -157,6 +159,8 @@ class Trial:
         self._pair = pair
         self._world = world = self.driver.world(pair=pair, knobs=self.knobs)
         self.capture.parent.mkdir(parents=True, exist_ok=True)
+        # Captures lie in a folder of the reports, and are named from there.
+        self.judge.pcap = str(Path(self.capture.parent.name, self.capture.name))
         offset = getattr(world.link, "offset", 0.0)
         link: Link = Recorded(world.link, PcapWriter(self.capture.open("wb"), offset))
         for sabotage in () if pair else self.sabotage:
