@@ -52,6 +52,13 @@ def test_a_knob_that_the_kernel_lacks_is_left_out():
     assert knobs.writes(knobs.tuned(), {}) == {}
 
 
+def test_an_empty_sysctl_is_no_knob():
+    """A list of ports may be empty, which is no number."""
+    assert "reserved_port" not in load().values({"net.ipv4.ip_local_reserved_ports": ""})
+    found = load().values({"net.ipv4.ip_local_reserved_ports": "50001"})
+    assert found == {"reserved_port": 50001}
+
+
 def test_a_misspelt_knob_is_an_error():
     """A knob of no document would tune nothing, and nobody would notice."""
     with pytest.raises(HarnessError, match="'patiense'"):
