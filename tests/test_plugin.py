@@ -20,6 +20,12 @@ import tests.small
 
 tests.small.install()
 pytest_plugins = ["harness.plugin"]
+
+
+def pytest_runtest_setup(item):
+    # What begins is noted, in whatever process.
+    with (item.config.rootpath / "begun").open("a") as file:
+        file.write(item.originalname.removeprefix("test_") + "\\n")
 """
 
 CATALOGUE = '''
@@ -157,6 +163,11 @@ def verdicts(pytester, folder="reports"):
     return found, by_name
 
 
+def order(pytester):
+    """Return the testcases in the order in which they began."""
+    return (pytester.path / "begun").read_text("utf-8").split()
+
+
 def has(result, *lines):
     """Require that each line is part of one of the run's lines."""
     text = result.stdout.str()
@@ -245,25 +256,19 @@ def test_a_parallel_run_comes_to_the_same(small, pytester):
     assert {key[0] for key, one in by_name.items() if one["attempt"] == 2} == AGAIN
     assert len(found["verdicts"]) == len(VERDICTS)
     assert [target["name"] for target in found["targets"]] == ["model-toy"]
-    # xdist says "[gw0] [ 10%] SKIPPED test_toys.py::test_inconclusive[...]" as each one ends.
-    ends = [line.split() for line in result.outlines if line.startswith("[gw") and "%]" in line]
-    names = [words[-1].partition("::test_")[2].partition("[")[0] for words in ends]
-    assert len(names) == 12 + len(AGAIN)
-    assert sorted(names[-2:]) == sorted(AGAIN)
+    begun = order(pytester)
+    assert len(begun) == 12 + len(AGAIN)
+    assert set(begun[-2:]) == AGAIN
 
 
-def test_second_attempts_come_last_one_after_another(small):
+def test_second_attempts_come_last_one_after_another(small, pytester):
     """What was inconclusive is tried once more when all others have ended."""
     result = small("-v", "-k", "inconclusive or noisy or plain or known")
+    begun = order(pytester)
+    assert begun == ["known", "inconclusive", "noisy", "plain", "inconclusive", "noisy"]
     lines = [line for line in result.outlines if line.startswith("test_toys.py::")]
-    words = [(line.partition("::test_")[2].partition("[")[0].split()[0], line) for line in lines]
-    assert [name for name, _ in words] == [
-        *("known", "inconclusive", "noisy", "plain", "inconclusive", "noisy")
-    ]
-    assert [("AGAIN" in line, "SKIPPED" in line) for _, line in words] == [
-        *((False, False), (True, False), (True, False), (False, False)),
-        *((False, True), (False, True)),
-    ]
+    assert ["AGAIN" in line for line in lines] == [False, True, True, False, False, False]
+    assert ["SKIPPED" in line for line in lines] == [False] * 4 + [True] * 2
     assert result.ret == pytest.ExitCode.OK
 
 
@@ -297,15 +302,13 @@ def test_what_stays_inconclusive_fails_if_the_user_is_strict(small):
 
 
 @pytest.mark.parametrize("arguments", [(), ("-n", "1")])
-def test_the_longest_testcases_come_first(small, arguments):
+def test_the_longest_testcases_come_first(small, pytester, arguments):
     """They are sorted by what the documents say of their measures."""
-    result = small("-v", *arguments, catalogue=WAITS)
+    result = small(*arguments, catalogue=WAITS)
     result.assert_outcomes(passed=3)
-    begins = "[gw0]" if arguments else "test_toys.py::"
-    lines = [line for line in result.outlines if line.startswith(begins) and "PASSED" in line]
-    names = [line.partition("::test_")[2].partition("[")[0] for line in lines]
     # A worker is given the shortest behind the longest.
-    assert names == (["long", "short", "middle"] if arguments else ["long", "middle", "short"])
+    parallel, plain = ["long", "short", "middle"], ["long", "middle", "short"]
+    assert order(pytester) == (parallel if arguments else plain)
 
 
 def test_patience_is_for_real_time(small, pytester):
