@@ -13,6 +13,7 @@ pytest_plugins = ["pytester"]
 
 # Workers of xdist begin with the path that Python began with.
 CONFTEST = f"""
+import os
 import sys
 
 sys.path.insert(0, {str(tests.small.HERE.parent.parent)!r})
@@ -25,7 +26,8 @@ pytest_plugins = ["harness.plugin"]
 def pytest_runtest_setup(item):
     # What begins is noted, in whatever process.
     with (item.config.rootpath / "begun").open("a") as file:
-        file.write(item.originalname.removeprefix("test_") + "\\n")
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+        file.write(worker + " " + item.originalname.removeprefix("test_") + "\\n")
 """
 
 CATALOGUE = '''
@@ -164,8 +166,10 @@ def verdicts(pytester, folder="reports"):
 
 
 def order(pytester):
-    """Return the testcases in the order in which they began."""
-    return (pytester.path / "begun").read_text("utf-8").split()
+    """Return the testcases in the order in which they began, and the first of each worker."""
+    lines = (pytester.path / "begun").read_text("utf-8").splitlines()
+    begun = [tuple(line.split()) for line in lines]
+    return [name for _, name in begun], dict(reversed(begun))
 
 
 def has(result, *lines):
@@ -247,24 +251,29 @@ VERDICTS = {
 
 
 def test_a_parallel_run_comes_to_the_same(small, pytester):
-    """Two workers: the same outcomes, the same verdicts, and second attempts after all others."""
-    result = small("-n", "2", "-v")
-    result.assert_outcomes(**SUMMARY)
+    """Two workers: the same verdicts; the longest come first, second attempts after all others."""
+    result = small("-n", "2", catalogue=CATALOGUE + WAITS)
+    result.assert_outcomes(**SUMMARY | {"passed": SUMMARY["passed"] + 3})
     has(result, "2 again", "2 workers ready after", "unsupported: a toy has no batteries")
     found, by_name = verdicts(pytester)
-    assert {key: (one["verdict"], one["binding"]) for key, one in by_name.items()} == VERDICTS
+    waits = {key for key in by_name if key[1] == "STD:waits"}
+    assert len(waits) == 3
+    both = {key: (one["verdict"], one["binding"]) for key, one in by_name.items()}
+    assert both == VERDICTS | dict.fromkeys(waits, ("conforms", True))
     assert {key[0] for key, one in by_name.items() if one["attempt"] == 2} == AGAIN
-    assert len(found["verdicts"]) == len(VERDICTS)
+    # One of the three is judged twice.
+    assert len(found["verdicts"]) == len(VERDICTS) + 4
     assert [target["name"] for target in found["targets"]] == ["model-toy"]
-    begun = order(pytester)
-    assert len(begun) == 12 + len(AGAIN)
+    begun, first = order(pytester)
+    assert len(begun) == 12 + 3 + len(AGAIN)
     assert set(begun[-2:]) == AGAIN
+    assert set(first.values()) == {"long", "middle"}
 
 
 def test_second_attempts_come_last_one_after_another(small, pytester):
     """What was inconclusive is tried once more when all others have ended."""
     result = small("-v", "-k", "inconclusive or noisy or plain or known")
-    begun = order(pytester)
+    begun, _ = order(pytester)
     assert begun == ["known", "inconclusive", "noisy", "plain", "inconclusive", "noisy"]
     lines = [line for line in result.outlines if line.startswith("test_toys.py::")]
     assert ["AGAIN" in line for line in lines] == [False, True, True, False, False, False]
@@ -301,14 +310,10 @@ def test_what_stays_inconclusive_fails_if_the_user_is_strict(small):
     has(result, "E   harness.Deviation: inconclusive: too noisy", "1 again", "E   second line")
 
 
-@pytest.mark.parametrize("arguments", [(), ("-n", "1")])
-def test_the_longest_testcases_come_first(small, pytester, arguments):
+def test_the_longest_testcases_come_first(small, pytester):
     """They are sorted by what the documents say of their measures."""
-    result = small(*arguments, catalogue=WAITS)
-    result.assert_outcomes(passed=3)
-    # A worker is given the shortest behind the longest.
-    parallel, plain = ["long", "short", "middle"], ["long", "middle", "short"]
-    assert order(pytester) == (parallel if arguments else plain)
+    small(catalogue=WAITS).assert_outcomes(passed=3)
+    assert order(pytester)[0] == ["long", "middle", "short"]
 
 
 def test_patience_is_for_real_time(small, pytester):
