@@ -11,10 +11,19 @@ from typing import Any
 from harness.documents.library import Library
 from harness.errors import HarnessError, UsageError
 from harness.judgement.verdict import Judgement
-from harness.reporting import compare, comparison, coverage, doctor, explain, snapshot
+from harness.reporting import (
+    compare,
+    comparison,
+    coverage,
+    doctor,
+    explain,
+    mutation,
+    snapshot,
+)
 from harness.reporting.marked import Marked, scan
 from harness.reporting.run import FILE_NAME, read_run
 from harness.reporting.text import printable
+from harness.targets.model import mutants
 
 CHECKOUT = Path(__file__).parents[1]
 """Where testcases lie when the harness is used from its source."""
@@ -69,6 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     one = _command(commands, "explain", _explain, "tell all about one claim")
     one.add_argument("claim", metavar="CLAIM", help="the id of a claim, such as RFC9293:MUST-13")
     _add_sources(one)
+    _add_mutants(
+        _command(commands, "mutants", _mutants, "see whether the catalogue notices faults")
+    )
     return parser
 
 
@@ -111,6 +123,17 @@ def _add_coverage(parser: argparse.ArgumentParser) -> None:
     add("--document", metavar="ID", help="only the claims of this document")
     add("--snapshot", type=Path, metavar="FILE", help="write coverage as a text to keep")
     add("--check", type=Path, metavar="FILE", help="fail if coverage is less than a snapshot's")
+
+
+def _add_mutants(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("names", nargs="*", metavar="MUTANT", help="these only (all)")
+    add("--list", action="store_true", help="list the mutants and the claims that they break")
+    add("--model", default="model-rfc9293", metavar="NAME", help="what has the faults")
+    add("--testcases", type=Path, metavar="DIR", help="where the testcases are (testcases)")
+    add("--whole", action="store_true", help="always run all testcases, to list all that notice")
+    add("--family", choices=("ipv4", "ipv6"), help="in one address family only (both)")
+    add("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="mutants at a time")
 
 
 def _show(lines: Iterable[str]) -> None:
@@ -186,6 +209,39 @@ def _explain(options: argparse.Namespace) -> int:
     marked, root = _marked(options)
     _show(explain.explain(claim, library, marked, root, _last_run(options)))
     return 0
+
+
+def _mutants(options: argparse.Namespace) -> int:
+    known = mutants.load()
+    if unknown := [name for name in options.names if name not in known]:
+        raise UsageError(f"no mutant is called {unknown[0]}: `tcpspec mutants --list` lists them")
+    chosen = [known[name] for name in options.names or known]
+    if options.list:
+        _show(f"{one.name}: {', '.join(one.breaks)}" for one in chosen)
+        return 0
+    marked, root = _marked(options)
+    library = Library.load()
+    near: dict[str, list[str]] = {}
+    for one in () if options.whole else chosen:
+        claims = [library.claims[claim] for claim in one.breaks if claim in library.claims]
+        measures = {judged.measure for claim in claims for judged in claim.judged}
+        fitting = [each.name(root) for each in marked if each.measure in measures]
+        near[one.name] = sorted(set(fitting))
+    trials = mutation.Trials(
+        options.model,
+        sorted({str(each.path) for each in marked}),
+        root,
+        options.family or "",
+        max(1, options.jobs),
+        near,
+    )
+
+    def told(outcome: mutation.Outcome) -> None:
+        sys.stderr.write(f"{mutation.headline(outcome)}\n")
+
+    outcomes = trials.run([(one.name, one.breaks) for one in chosen], told)
+    _show(mutation.lines(outcomes))
+    return 0 if all(one.killed for one in outcomes) else DIFFERS
 
 
 def _marked(options: argparse.Namespace) -> tuple[list[Marked], Path]:

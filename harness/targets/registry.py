@@ -23,6 +23,11 @@ DRIVERS: Mapping[str, str] = MappingProxyType(
 
 def driver(name: str) -> type[Driver]:
     """Return the driver class of a target; UsageError for a name that no target has."""
+    base, plus, fault = name.partition("+")
+    if plus and base.startswith("model-") and base in DRIVERS:
+        mutants = importlib.import_module("harness.targets.model.mutants")
+        mutant: type[Driver] = mutants.driver(base, fault)
+        return mutant
     place = DRIVERS.get(name)
     if place is None:
         near = difflib.get_close_matches(name, DRIVERS, n=1)

@@ -11,7 +11,7 @@ from harness.targets.driver import Capability, Facts, Host, Settings
 from harness.targets.model.bridge import Bridge
 from harness.targets.model.filter import Filter, UnreadableRuleError
 from harness.targets.model.interface import Interface
-from harness.targets.model.parameters import Kind, Parameters, load
+from harness.targets.model.parameters import Kind, Parameters
 from harness.targets.model.stack import Stack
 from harness.targets.model.user import User
 from harness.wire.link import Link
@@ -62,11 +62,11 @@ class ModelWorld:
 
 
 class ModelDriver:
-    """Models with the numbers of one file beside this one."""
+    """Models of one kind."""
 
-    def __init__(self, name: str, *, kind: Kind | None = None) -> None:
+    def __init__(self, name: str, kind: Kind) -> None:
         self._name = name
-        self._kind = kind or load(name.removeprefix("model-"))
+        self._kind = kind
         self._texts: Mapping[str, str] = self._kind.sysctls
         self._rules: Sequence[Sequence[str]] = ()
         self._started = False

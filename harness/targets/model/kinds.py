@@ -4,14 +4,20 @@ from collections.abc import Mapping
 
 from harness.targets.driver import Driver, Facts, Settings, World
 from harness.targets.model.driver import ModelDriver
+from harness.targets.model.parameters import Kind, load
 
 
-def model(name: str) -> type[Driver]:
-    """Return the driver class of the model whose numbers stand in the file of that name."""
+def numbers(name: str) -> Kind:
+    """Return what stands in the file of a model."""
+    return load(name.removeprefix("model-"))
+
+
+def model(name: str, *, kind: Kind | None = None) -> type[Driver]:
+    """Return the driver class of a model; its numbers are those of its file if none are given."""
 
     class NamedModelDriver:
         def __init__(self) -> None:
-            self._driver = ModelDriver(name)
+            self._driver = ModelDriver(name, kind or numbers(name))
 
         @staticmethod
         def missing() -> str | None:
