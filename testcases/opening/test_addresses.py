@@ -104,6 +104,14 @@ def test_listen_syn_from_the_own_address_is_ignored(target, peer, documented):
     documented("syn_from_own_address_rows").judge(embryonic(target))
 
 
+@pytest.mark.measures("syn_from_port_zero")
+def test_listen_syn_from_port_zero_is_answered(target, peer):
+    """A SYN is answered whatever port it comes from, even the reserved port 0."""
+    target.listen(2017)
+    peer.port(0)
+    peer.towards(2017).answer(SYN, measure="syn_from_port_zero")
+
+
 @pytest.mark.measures("connect_to_broadcast", "connect_to_multicast", "impossible_open_syns")
 def test_closed_connect_to_an_address_that_no_peer_can_have_is_refused(target, peer, documented):
     """connect() to a broadcast or multicast address is an error, and nothing is sent."""

@@ -12,7 +12,9 @@ ABORTING = [1, 0]
 UNKNOWN = b"\x9e\x04\x00\x00"
 RECORD_ROUTE = b"\x07\x0b\x04" + bytes(8) + b"\x00"
 TIMESTAMP = b"\x44\x0c\x05\x00" + bytes(8)
-COMPLETED_ROUTE = b"\x83\x07\x08\xc6\x33\x64\x01\x00"
+OTHER_ROUTE = b"\x83\x0b\x0c\xc6\x33\x64\x08\xc6\x33\x64\x09\x00"
+ROUTERS = "198.51.100.8", "198.51.100.9"
+COMPLETED_ROUTE = b"\x83\x0b\x0c\xc6\x33\x64\x09\xc6\x33\x64\x08\x00"
 
 
 def lifelong(peer):
@@ -128,6 +130,38 @@ def test_listen_syn_with_ip_options_is_answered(target, peer, documented):
     routed = peer.another()
     routed.send("S 0:0(0) <mss 1460>", ip_options=COMPLETED_ROUTE)
     documented("source_route_syn").judge(routed.observe())
+
+
+@pytest.mark.families("ipv4")
+@pytest.mark.tuned(accept_source_route=1)
+@pytest.mark.measures("source_route_kept")
+def test_listen_source_route_of_a_syn_is_taken_back(target, peer, documented):
+    """Where source routes are accepted, all segments go back by the route that the SYN took."""
+    listener = target.listen(2017)
+    for router in ROUTERS:
+        peer.bench.station.answers_for(router)
+    peer.send("S 0:0(0) <mss 1460>", ip_options=COMPLETED_ROUTE)
+    peer.expect("S. 0:0(0) ack 1")
+    peer.send(". 1:1(0) ack 1")
+    peer.socket = listener.accept().socket
+    kinds = (int.from_bytes(one.ip_options[:1]) for one in lifelong(peer))
+    documented("source_route_kept").judge(values(kinds))
+
+
+@pytest.mark.families("ipv4")
+@pytest.mark.tuned(accept_source_route=1)
+@pytest.mark.measures("source_route_replaced")
+def test_established_source_route_of_a_later_segment_replaces_the_first(target, peer, documented):
+    """When a later segment comes by another route, what is sent then goes back by that one."""
+    listener = target.listen(2017)
+    for router in ROUTERS:
+        peer.bench.station.answers_for(router)
+    peer.send("S 0:0(0) <mss 1460>", ip_options=COMPLETED_ROUTE)
+    peer.expect("S. 0:0(0) ack 1")
+    peer.send(". 1:1(0) ack 1", ip_options=OTHER_ROUTE)
+    listener.accept().socket.send(10)
+    peer.expect(". 1:11(10) ack 1")
+    documented("source_route_replaced").judge(peer.datagrams[-1].destination == ROUTERS[1])
 
 
 @pytest.mark.families("ipv4")
