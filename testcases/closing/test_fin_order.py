@@ -11,7 +11,7 @@ def test_established_fin_with_data_delivers_the_data_first(reach, documented):
     peer = reach(State.ESTABLISHED)
     peer.send("FP. 1:11(10) ack 1")
     peer.expect(". 1:1(0) ack 12", measure="fin_with_data_answer")
-    documented("fin_with_data_octets").judge(len(peer.socket.receive().wait(1.0).value))
+    documented("fin_with_data_octets").judge(len(peer.socket.receive().wait(1.0).value or b""))
     documented("fin_with_data_end").judge(peer.socket.receive().wait(1.0).outcome)
 
 

@@ -1,5 +1,7 @@
 """Waiting: TIME-WAIT and new incarnations, by number and by timestamp, and its knobs."""
 
+import itertools
+
 import pytest
 
 from harness import By, State
@@ -172,8 +174,8 @@ def test_fin_wait_1_tail_loss_probe_repeats_the_fin_before_the_timer(reach, docu
     """With tail loss probes on, the FIN is sent once more before time-outs begin to double."""
     peer = reach(State.FIN_WAIT_1, by=By.CLOSE, syn="<mss 1460,sackOK>")
     peer.target_leaves(State.FIN_WAIT_1, since=peer.last_stamp)
-    first, second, *_ = peer.history("F. 1:1(0) ack 1").intervals
-    documented("waiting_fin_tail_probe").judge(second < first * 1.5)
+    early = itertools.pairwise(peer.history("F. 1:1(0) ack 1").intervals[:2])
+    documented("waiting_fin_tail_probe").judge(any(second < first * 1.5 for first, second in early))
 
 
 @pytest.mark.tuned(tail_loss_probe=0, orphan_retries=3)
@@ -182,5 +184,7 @@ def test_fin_wait_1_without_tail_loss_probes_every_timeout_doubles(reach, docume
     """With tail loss probes off, the second interval is already twice the first."""
     peer = reach(State.FIN_WAIT_1, by=By.CLOSE, syn="<mss 1460,sackOK>")
     peer.target_leaves(State.FIN_WAIT_1, since=peer.last_stamp)
-    first, second, *_ = peer.history("F. 1:1(0) ack 1").intervals
-    documented("waiting_fin_no_tail_probe").judge(second < first * 1.5)
+    early = itertools.pairwise(peer.history("F. 1:1(0) ack 1").intervals[:2])
+    documented("waiting_fin_no_tail_probe").judge(
+        any(second < first * 1.5 for first, second in early)
+    )

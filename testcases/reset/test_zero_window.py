@@ -16,8 +16,7 @@ def fill(peer):
         size = min(window, SEGMENT)
         peer.send(f"P. {at}:{at + size}({size}) ack 1")
         at += size
-        peer.wait_until(lambda at=at: peer.history(f". ack {at}").segments, within=1.0, poll=None)
-        window = peer.history(f". ack {at}").segments[-1].window
+        window = peer.expect(f". 1:1(0) ack {at}", skip=[f". ack {at - size}"]).window
     peer.discard()
     return at
 
