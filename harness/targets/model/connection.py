@@ -109,6 +109,7 @@ class Connection:
     error: str | None = None
     soft_error: str | None = None
     active_at: float = 0.0
+    heard_at: float = 0.0
     opened_at: float = 0.0
 
     timers: Timers = field(init=False)

@@ -191,9 +191,11 @@ def take_acknowledgement(c: Connection, segment: Segment) -> None:
         c.max_snd_wnd = max(c.max_snd_wnd, c.snd_wnd)
         if opened:
             _window_opened(c)
-    if c.snd_wnd == 0 and c.timers.persist.running and c.timers.user.running:
+    if c.snd_wnd == 0 and c.timers.persist.running:
         # The peer answers probes: the connection stays open (RFC 9293 MUST-37).
-        c.timers.user.start(waiting.limit(c))
+        c.retransmits = 0
+        if c.timers.user.running and not c.options.get("TCP_USER_TIMEOUT"):
+            c.timers.user.start(waiting.limit(c))
     if not c.closed:
         output.transmit(c)
 
@@ -449,6 +451,6 @@ def _update_timestamp(c: Connection, segment: Segment) -> None:
 
 def keep_alive_again(c: Connection) -> None:
     """Take note that something came: what was idle is not so any more."""
-    c.active_at = c.now
+    c.active_at = c.heard_at = c.now
     if c.probes:
         timeouts.keep_alive(c)

@@ -51,8 +51,12 @@ def persist_timeout(c: Connection) -> None:
     """Probe a closed window, ever less often, or override SWS avoidance (section 3.8.6)."""
     if not (c.unsent or c.fin_queued or c.outstanding):
         return
+    if c.retransmits >= _retries(c):
+        user_timeout(c)
+        return
     output.probe(c)
     if c.snd_wnd == 0:
+        c.retransmits += 1
         c.timers.retransmission.stop()
         c.round_trip.back_off()
         c.timers.persist.start(c.round_trip.rto)
@@ -72,7 +76,9 @@ def keepalive_timeout(c: Connection) -> None:
     if c.probes == 0 and left > 0:
         c.timers.keepalive.start(left)
         return
-    if c.probes >= int(options.get("TCP_KEEPCNT") or numbers.keepalive_probes):
+    own = float(options.get("TCP_USER_TIMEOUT") or 0) / 1000
+    overdue = c.probes >= int(options.get("TCP_KEEPCNT") or numbers.keepalive_probes)
+    if (c.probes and c.now - c.heard_at >= own) if own else overdue:
         user_timeout(c)
         return
     c.probes += 1
