@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from harness.targets.guardian import Guardian
 from harness.targets.namespace import (
     Namespace,
     interfaces,
-    read_sysctls,
     sysctl_path,
     write_sysctls,
 )
@@ -33,17 +32,20 @@ _ROOT = Path("/proc/sys/net")
 _FRAME = struct.Struct(">BxxxI")
 _STDOUT, _STDERR = 1, 2
 _CONSOLE = 4000
+_SYSCTL_SIZE = 4096
 _RESET_WITHIN = 3.0
 
 # Made when Fast Open is first used, and valid for as long as the namespace lives.
-_FAST_OPEN_KEY = "net/ipv4/tcp_fastopen_key"
+_FAST_OPEN_KEY = "/proc/sys/net/ipv4/tcp_fastopen_key"
 
 # What these count leaves marks that only a new namespace is free of: budgets of messages, tallies
-# of attacks, remembered peers.
+# of attacks, remembered peers. There is no budget of echo replies.
 _INDELIBLE = (
-    "IcmpOutMsgs",
+    "IcmpOutDestUnreachs",
+    "IcmpOutParmProbs",
+    "IcmpOutRedirects",
+    "IcmpOutTimeExcds",
     "Icmp6OutDestUnreachs",
-    "Icmp6OutEchoReplies",
     "Icmp6OutParmProblems",
     "Icmp6OutPktTooBigs",
     "Icmp6OutTimeExcds",
@@ -127,8 +129,7 @@ class Container:
             os.sched_setaffinity(pid, os.sched_getaffinity(0))
             self._number = guardian.hold(self.namespace.descriptor)
             with self.namespace.entered():
-                self._writable = _writable()
-                self._sysctls = read_sysctls(tuple(self._writable))
+                self._sysctls = _read_all(_writable())
                 self._interfaces = interfaces()
                 self._counters = _counters()
         except BaseException:
@@ -195,15 +196,16 @@ class Container:
     def _restore(self) -> str | None:
         """Set the sysctls back that differ; return the name of one that stays different."""
         for _ in range(2):
-            now = read_sysctls(tuple(self._writable))
-            changed = {name: old for name, old in self._sysctls.items() if now.get(name) != old}
+            now = _read_all(self._sysctls)
+            changed = [path for path, old in self._sysctls.items() if now.get(path) != old]
             if not changed:
                 return None
             if _FAST_OPEN_KEY in changed:
-                return _FAST_OPEN_KEY
-            with contextlib.suppress(OSError):
-                write_sysctls(changed)
-        return next(iter(changed))
+                break
+            for path in changed:
+                with contextlib.suppress(OSError):
+                    Path(path).write_bytes(self._sysctls[path])
+        return changed[0]
 
     def _remains(self) -> str | None:
         if sock_diag.dump():
@@ -275,15 +277,35 @@ class ContainerChannel:
             return " ".join(path.read_text("ascii").split())
 
 
-def _writable() -> tuple[str, ...]:
-    """Return the names of the sysctls that belong to the calling thread's namespace."""
-    return tuple(
-        f"net/{path.relative_to(_ROOT)}"
+def _writable() -> list[str]:
+    """Return the files of the sysctls that belong to the calling thread's namespace."""
+    return [
+        str(path)
         for folder, _, files in os.walk(_ROOT)
         for path in (Path(folder, file) for file in files)
         # Those of the whole machine are shown read-only.
         if path.stat().st_mode & 0o222
-    )
+    ]
+
+
+def _read_all(paths: Iterable[str]) -> dict[str, bytes]:
+    """Return what the files hold; those that cannot be read now are left out.
+
+    There are several hundred of them, read after each testcase.
+    """
+    found = {}
+    for path in paths:
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except OSError:
+            continue
+        try:
+            found[path] = os.read(descriptor, _SYSCTL_SIZE)
+        except OSError:
+            continue
+        finally:
+            os.close(descriptor)
+    return found
 
 
 def _counters() -> dict[str, int]:
