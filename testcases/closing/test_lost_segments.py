@@ -79,7 +79,7 @@ def test_last_ack_lost_has_the_second_fin_acknowledged_again(client, server, wir
 
 
 @pytest.mark.measures("half_close_long_transfer", "half_close_long_transfer_end")
-def test_half_closed_connection_carries_a_long_transfer(client, server, wire, documented):
+def test_half_closed_connection_carries_a_long_transfer(client, server, documented):
     """After one side has closed its direction, the other may send as long as it likes."""
     size = 300_000
     listener = server.listen(PORT)

@@ -1,0 +1,111 @@
+"""Congestion: windows after a lost SYN, after a loss, after idleness, and with SACK."""
+
+import itertools
+
+import pytest
+
+from harness import State
+
+RENO = {"TCP_CONGESTION": "reno"}
+SIZE = 1400
+SYN = f"<mss {SIZE}>"
+SELECTIVE = f"<mss {SIZE},sackOK>"
+
+
+def flight(peer, *, acknowledge=True):
+    """Return how many segments come, and acknowledge each of them."""
+    segments = peer.collect(". *:*(*)", until=0.1).segments
+    for segment in segments if acknowledge else ():
+        peer.send(f". 1:1(0) ack {segment.seq + len(segment.payload)}")
+    return len(segments)
+
+
+@pytest.mark.measures("syn_lost_flight")
+def test_established_lost_syn_ack_makes_the_first_flight_one_segment(target, peer, documented):
+    """When the SYN-ACK was lost, the connection begins with one segment."""
+    listener = target.listen(2017, options=RENO)
+    peer.send(f"S 0:0(0) {SYN}")
+    peer.expect("S. 0:0(0) ack 1")
+    peer.expect("S. 0:0(0) ack 1", within=3.0)
+    peer.send(". 1:1(0) ack 1")
+    listener.accept().wait(1.0).socket.send(50_000)
+    documented("syn_lost_flight").judge(flight(peer, acknowledge=False))
+
+
+@pytest.mark.measures("congestion_option", "congestion_inherited", "initial_threshold")
+def test_established_congestion_control_can_be_chosen(reach, documented):
+    """The algorithm of a socket can be chosen, and an accepted one has its listener's."""
+    peer = reach(State.ESTABLISHED, options=RENO)
+    documented("congestion_option").judge(peer.listener.socket.get("TCP_CONGESTION"))
+    documented("congestion_inherited").judge(peer.socket.get("TCP_CONGESTION"))
+    documented("initial_threshold").judge(peer.socket.info()["snd_ssthresh"])
+
+
+@pytest.mark.tuned(tail_loss_probe=0)
+@pytest.mark.measures("avoidance_growth", "avoidance_by_one", "inflated_segments")
+def test_established_after_a_loss_the_window_grows_slowly(reach, documented):
+    """Beyond the threshold a round trip adds one segment at most."""
+    peer = reach(State.ESTABLISHED, options=RENO, syn=SYN)
+    peer.socket.send(400_000)
+    first = flight(peer, acknowledge=False)
+    for _ in range(3):
+        peer.send(". 1:1(0) ack 1")
+    flight(peer, acknowledge=False)
+    for _ in range(first - 3):
+        peer.send(". 1:1(0) ack 1")
+    documented("inflated_segments").judge(flight(peer, acknowledge=False))
+    newest = max(one.seq + len(one.payload) for one in peer.history(". *:*(*)").segments)
+    peer.send(f". 1:1(0) ack {newest}")
+    flights = [flight(peer) for _ in range(4)]
+    growth = [later - earlier for earlier, later in itertools.pairwise(flights)]
+    documented("avoidance_growth").judge(max(growth))
+    documented("avoidance_by_one").judge(0 < flights[-1] - flights[0] <= len(growth))
+
+
+def after_idleness(peer):
+    """Return the first flight, a later one, and the first after a second without traffic."""
+    peer.socket.send(10 * SIZE)
+    first = flight(peer)
+    for _ in range(3):
+        peer.socket.send(100 * SIZE)
+        grown = flight(peer)
+    while flight(peer):
+        pass
+    peer.wait(1.0)
+    peer.socket.send(100 * SIZE)
+    return first, grown, flight(peer, acknowledge=False)
+
+
+@pytest.mark.tuned(tail_loss_probe=0)
+@pytest.mark.measures("idle_flight_is_initial", "idle_flight_decays")
+def test_established_idle_connection_begins_with_slow_start_again(reach, documented):
+    """After an idle time the first flight is no larger than that of a new connection."""
+    peer = reach(State.ESTABLISHED, options=RENO, syn=SYN)
+    first, grown, idle = after_idleness(peer)
+    documented("idle_flight_is_initial").judge(idle <= first)
+    documented("idle_flight_decays").judge(idle < grown)
+
+
+@pytest.mark.tuned(tail_loss_probe=0, slow_start_after_idle=0)
+@pytest.mark.measures("idle_flight_kept")
+def test_established_idle_connection_keeps_its_window_where_it_is_told_to(reach, documented):
+    """With the knob off an idle time does not make the congestion window smaller."""
+    peer = reach(State.ESTABLISHED, options=RENO, syn=SYN)
+    first, _, idle = after_idleness(peer)
+    documented("idle_flight_kept").judge(idle > first)
+
+
+@pytest.mark.tuned(tail_loss_probe=0)
+@pytest.mark.measures("sack_recovery_segments", "sack_timeout_first", "sack_reneged")
+def test_established_selective_acknowledgments_spare_what_has_arrived(reach, documented):
+    """What was selectively acknowledged is not sent again, unless its receiver dropped it."""
+    peer = reach(State.ESTABLISHED, options=RENO, syn=SELECTIVE)
+    peer.socket.send(5 * SIZE)
+    flight(peer, acknowledge=False)
+    for last in range(2, 6):
+        peer.send(f". 1:1(0) ack 1 <nop,nop,sack {1 + SIZE}:{1 + last * SIZE}>")
+    documented("sack_recovery_segments").judge(flight(peer, acknowledge=False))
+    documented("sack_timeout_first").judge(peer.observe(2.0), within=2.0)
+    peer.send(f". 1:1(0) ack {1 + SIZE}")
+    again = peer.observe(2.0)
+    documented("sack_reneged").judge(again, within=2.0)
