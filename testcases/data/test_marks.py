@@ -1,0 +1,98 @@
+"""Marks: congestion that is told by marks instead of losses, once both sides have agreed."""
+
+import pytest
+
+from harness import State
+
+RENO = {"TCP_CONGESTION": "reno"}
+SIZE = 1400
+ECT, CE = 2, 3
+
+
+def agreed(target, peer, **options):
+    """Open a connection whose sides agree on marks; return its socket."""
+    listener = target.listen(2017, options={**RENO, **options})
+    peer.send(f"SEW 0:0(0) <mss {SIZE}>")
+    peer.expect("SE. 0:0(0) ack 1")
+    peer.send(". 1:1(0) ack 1")
+    return listener.accept().wait(1.0).socket
+
+
+def mark(datagrams, wanted):
+    """Return the marks, without repetition, of the segments that are wanted."""
+    return {one.tos & CE for one in datagrams if one.segment and wanted(one.segment)}
+
+
+@pytest.mark.tuned(tail_loss_probe=0)
+@pytest.mark.measures("mark_data", "mark_acknowledgment", "mark_retransmission")
+def test_established_data_is_sent_with_a_mark_and_acknowledgments_without(target, peer, documented):
+    """New data is marked as capable of ECN; retransmissions and bare ACKs are not."""
+    socket = agreed(target, peer)
+    peer.send("P. 1:11(10) ack 1")
+    peer.expect(". 1:1(0) ack 11")
+    bare = mark(peer.datagrams, lambda one: not one.payload and not one.syn)
+    documented("mark_acknowledgment").judge(max(bare, default=CE))
+    socket.send(10)
+    peer.expect("P. 1:11(10) ack 11")
+    documented("mark_data").judge(peer.datagrams[-1].tos & CE)
+    peer.expect("P. 1:11(10) ack 11", within=3.0)
+    documented("mark_retransmission").judge(peer.datagrams[-1].tos & CE)
+
+
+@pytest.mark.measures("mark_ce_answer", "mark_ce_next", "mark_ce_reduced")
+def test_established_congestion_is_told_until_the_peer_has_heard(target, peer):
+    """A CE mark is answered with ECE in every ACK until the peer says CWR."""
+    agreed(target, peer)
+    peer.send("P. 1:11(10) ack 1", tos=CE)
+    peer.expect(".E 1:1(0) ack 11", measure="mark_ce_answer")
+    peer.send("P. 11:21(10) ack 1", tos=ECT)
+    peer.expect(".E 1:1(0) ack 21", measure="mark_ce_next")
+    peer.send("PW. 21:31(10) ack 1", tos=ECT)
+    peer.expect(". 1:1(0) ack 31", measure="mark_ce_reduced")
+
+
+@pytest.mark.measures("mark_echo_threshold", "mark_echo_answer")
+def test_established_echo_of_congestion_halves_the_window_and_is_confirmed(
+    target, peer, documented
+):
+    """ECE makes the congestion window half as large, and the next new data says CWR."""
+    socket = agreed(target, peer)
+    socket.send(50_000)
+    flight = len(peer.collect(". *:*(*)", until=0.1).segments)
+    peer.send(f".E 1:1(0) ack {1 + 2 * SIZE}")
+    peer.fence()
+    documented("mark_echo_threshold").judge(socket.info()["snd_ssthresh"] <= flight / 2)
+    peer.discard()
+    peer.send(f". 1:1(0) ack {1 + flight * SIZE}")
+    came = peer.observe(0.3)
+    documented("mark_echo_answer").judge(came, within=0.3)
+
+
+@pytest.mark.measures("mark_window_probe")
+def test_established_window_probe_is_not_marked(target, peer, documented):
+    """A window probe is not marked as capable of ECN."""
+    socket = agreed(target, peer)
+    peer.send(". 1:1(0) ack 1 win 0")
+    peer.fence()
+    socket.send(10)
+    peer.expect(". *:*(*) ack 1", within=3.0)
+    documented("mark_window_probe").judge(peer.datagrams[-1].tos & CE)
+
+
+@pytest.mark.measures("mark_not_agreed")
+def test_established_data_is_not_marked_where_nobody_agreed(reach, documented):
+    """Without agreement data is not marked as capable of ECN."""
+    peer = reach(State.ESTABLISHED)
+    peer.socket.send(10)
+    peer.expect("P. 1:11(10) ack 1")
+    documented("mark_not_agreed").judge(peer.datagrams[-1].tos & CE)
+
+
+@pytest.mark.measures("mark_outside")
+def test_established_mark_outside_the_window_is_ignored(target, peer):
+    """A CE mark on a segment outside the window is not told."""
+    agreed(target, peer)
+    peer.send("P. 900000:900010(10) ack 1", tos=CE)
+    peer.expect(". 1:1(0) ack 1")
+    peer.send("P. 1:11(10) ack 1", tos=ECT)
+    peer.expect(". 1:1(0) ack 11", measure="mark_outside")
