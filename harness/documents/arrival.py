@@ -265,8 +265,8 @@ def _processing(here: Situation, segment: Segment) -> Decision:
         return _only(Step.ACK, Reaction((NOTHING,), (then,)))
     if not segment.length:
         # In TIME-WAIT nothing but a FIN can arrive, and all that does is acknowledged.
-        answers = (NOTHING, ack) if here.state is State.TIME_WAIT else (NOTHING,)
-        return _only(Step.ACK, Reaction(answers, (then,)))
+        silent = (NOTHING, ack) if here.state is State.TIME_WAIT else (NOTHING,)
+        return _only(Step.ACK, Reaction(silent, (then,)))
     end = _empty_ack(here, ack=here.rcv_nxt + segment.length)
     if segment.fin:
         # The acknowledgment may be delayed.
