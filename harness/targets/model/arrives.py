@@ -6,7 +6,14 @@ from harness.segment.datagram import Datagram
 from harness.segment.segment import Flags, Segment
 from harness.segment.sequence import add, between, less, less_or_equal
 from harness.states import State
-from harness.targets.model import output, synchronized, timeouts, waiting
+from harness.targets.model import (
+    acknowledgement,
+    output,
+    synchronized,
+    synchronizing,
+    timeouts,
+    waiting,
+)
 from harness.targets.model.connection import Connection
 from harness.targets.model.listener import Listener
 
@@ -53,7 +60,7 @@ def listen(
     if listener.refuses(datagram, segment):
         return
     c = listener.connection(datagram)
-    synchronized.synchronize(c, segment)
+    synchronizing.synchronize(c, segment)
     c.before = before
     c.iss = stack.initial_sequence_number(c.local, c.remote)
     if before is not None and less(c.iss, before.snd_nxt):
@@ -66,7 +73,7 @@ def listen(
     c.timed = (c.snd_nxt, c.now)
     c.round_trip.rto = timeouts.syn_timeout(c, 0)
     waiting.started(c)
-    synchronized.queue_text(c, segment)
+    synchronizing.queue_text(c, segment)
 
 
 def syn_sent(c: Connection, segment: Segment) -> None:
@@ -87,14 +94,14 @@ def syn_sent(c: Connection, segment: Segment) -> None:
     # Fourth, check the SYN bit. Fifth, without it the segment is dropped.
     if not segment.syn:
         return
-    synchronized.synchronize(c, segment)
+    synchronizing.synchronize(c, segment)
     if acknowledges and between(c.snd_una, segment.ack, c.snd_nxt):
-        synchronized.take_acknowledgement(c, segment)
-        synchronized.established(c)
-        synchronized.process(c, synchronized.without_syn(segment), from_step=6)
+        acknowledgement.take(c, segment)
+        synchronizing.established(c)
+        synchronized.process(c, synchronizing.without_syn(segment), from_step=6)
         if c.last_ack_sent != c.rcv_nxt:
             output.acknowledge(c)
         return
     c.enter(State.SYN_RECEIVED)
     output.syn_ack(c)
-    synchronized.queue_text(c, segment)
+    synchronizing.queue_text(c, segment)

@@ -10,7 +10,7 @@ from harness.segment.datagram import Datagram
 from harness.segment.segment import Flags, MaximumSegmentSize, Segment
 from harness.segment.sequence import add
 from harness.states import State
-from harness.targets.model import output, synchronized
+from harness.targets.model import output, synchronized, synchronizing
 from harness.targets.model.connection import LARGEST_WINDOW, Connection
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Listener:
         self.stack.count("TcpExtSyncookiesRecv")
         c = self.connection(datagram)
         size = MaximumSegmentSize(_COOKIE_SIZES[cookie >> 24 & 7])
-        synchronized.synchronize(c, Segment(seq=irs, window=segment.window, options=(size,)))
+        synchronizing.synchronize(c, Segment(seq=irs, window=segment.window, options=(size,)))
         c.iss = c.snd_una = cookie
         c.snd_nxt = c.buffer_seq = add(cookie, 1)
         c.enter(State.SYN_RECEIVED)

@@ -5,13 +5,13 @@ The protocol is that of `harness.targets.agent`; here no octets travel.
 
 import base64
 import errno
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.endpoint import Endpoint
 from harness.states import State
-from harness.targets.model.connection import Connection
+from harness.targets.model import options, table
 from harness.targets.model.filter import UnreadableRuleError
 from harness.targets.model.interface import Interface
 from harness.targets.model.sockets import ANY, Blocked, Socket, failed
@@ -24,43 +24,6 @@ LOOK = 3 * DELAY
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz"
 _STOPPING = ("SIGSTOP", "SIGCONT", "SIGTSTP")
 _KILLED = {"SIGKILL": -9, "SIGTERM": -15, "SIGINT": -2}
-
-# Socket options and their values in a new socket; None: as the stack's parameters have it.
-_OPTIONS: Mapping[str, Any] = {
-    "SO_REUSEADDR": 0,
-    "SO_KEEPALIVE": 0,
-    "SO_LINGER": (0, 0),
-    "SO_OOBINLINE": 0,
-    "SO_RCVBUF": None,
-    "SO_SNDBUF": None,
-    "SO_ERROR": 0,
-    "SO_TYPE": 1,
-    "SO_ACCEPTCONN": 0,
-    "IP_TTL": None,
-    "IPV6_UNICAST_HOPS": None,
-    "IP_TOS": 0,
-    "IPV6_TCLASS": 0,
-    "TCP_NODELAY": 0,
-    "TCP_MAXSEG": 536,
-    "TCP_KEEPIDLE": None,
-    "TCP_KEEPINTVL": None,
-    "TCP_KEEPCNT": None,
-    "TCP_SYNCNT": None,
-    "TCP_LINGER2": None,
-    "TCP_USER_TIMEOUT": 0,
-}
-_PARAMETERS = {
-    "SO_RCVBUF": "receive_buffer",
-    "SO_SNDBUF": "send_buffer",
-    "IP_TTL": "default_ttl",
-    "IPV6_UNICAST_HOPS": "default_ttl",
-    "TCP_KEEPIDLE": "keepalive_time",
-    "TCP_KEEPINTVL": "keepalive_interval",
-    "TCP_KEEPCNT": "keepalive_probes",
-    "TCP_SYNCNT": "syn_retries",
-    "TCP_LINGER2": "orphan_fin_wait_2_timeout",
-}
-_ABOVE_ZERO = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_SYNCNT")
 
 
 @dataclass(slots=True, eq=False)
@@ -247,19 +210,19 @@ class User:
 
     def _do_set(self, socket: int, option: str, value: Any) -> Any:
         found = self._socket(socket)
-        if option not in _OPTIONS:
+        if option not in options.OPTIONS:
             raise failed("ENOPROTOOPT")
         if option == "SO_LINGER":
             found.options[option] = (int(value[0]), int(value[1]))
             return
-        if option in _ABOVE_ZERO and int(value) < 1:
+        if option in options.ABOVE_ZERO and int(value) < 1:
             raise failed("EINVAL")
         found.options[option] = int(value)
         found.changed_option(option)
 
     def _do_get(self, socket: int, option: str) -> Any:
         found = self._socket(socket)
-        if option not in _OPTIONS:
+        if option not in options.OPTIONS:
             raise failed("ENOPROTOOPT")
         if option == "SO_ERROR":
             return found.take_error()
@@ -267,9 +230,9 @@ class User:
             return int(found.listener is not None)
         if option == "TCP_MAXSEG" and found.connection is not None:
             return found.connection.mss
-        value = found.options.get(option, _OPTIONS[option])
+        value = found.options.get(option, options.OPTIONS[option])
         if value is None:
-            value = int(getattr(self.stack.parameters, _PARAMETERS[option]))
+            value = int(getattr(self.stack.parameters, options.PARAMETERS[option]))
         return list(value) if isinstance(value, tuple) else value
 
     def _do_name(self, socket: int) -> Any:
@@ -321,7 +284,7 @@ class User:
         return self.read_sysctl(name)
 
     def _do_table(self) -> Any:
-        return self._later(self._table)
+        return self._later(lambda: table.rows(self.stack))
 
     def _later(self, look: Callable[[], Any]) -> Callable[[], Any]:
         """Look when all has arrived that is under way on the link: asking takes its time."""
@@ -335,20 +298,6 @@ class User:
 
         return attempt
 
-    def _table(self) -> Any:
-        listening = [
-            _row(
-                each.family,
-                State.LISTEN,
-                Endpoint(each.address or ANY[each.family], each.port),
-                Endpoint(ANY[each.family], 0),
-                receive_queue=len(each.queue),
-                send_queue=each.backlog,
-            )
-            for each in self.stack.listeners
-        ]
-        return listening + [_connection_row(c) for c in self.stack.connections.values()]
-
     def _do_counters(self) -> Any:
         return self._later(lambda: dict(self.stack.counters))
 
@@ -358,47 +307,6 @@ class User:
     def _do_link(self, name: str, *, up: bool) -> Any:
         del name
         self.interface.up = up
-
-
-def _row(
-    family: str, state: State, local: Endpoint, remote: Endpoint, **more: Any
-) -> dict[str, Any]:
-    return {
-        "family": family,
-        "state": str(state),
-        "local_address": local.address,
-        "local_port": local.port,
-        "remote_address": remote.address,
-        "remote_port": remote.port,
-        "timer": "none",
-        "expires": 0,
-        "retransmits": 0,
-        "receive_queue": 0,
-        "send_queue": 0,
-        "uid": 0,
-        "inode": 0,
-    } | more
-
-
-def _connection_row(c: Connection) -> dict[str, Any]:
-    names = {
-        "retransmission": c.timers.retransmission,
-        "keepalive": c.timers.keepalive,
-        "time-wait": c.timers.time_wait,
-        "window probe": c.timers.persist,
-    }
-    timer = next((name for name, timer in names.items() if timer.running), "none")
-    return _row(
-        c.stack.family(c.local),
-        c.state,
-        c.local,
-        c.remote,
-        timer=timer,
-        expires=int(names[timer].left * 1000) if timer in names else 0,
-        retransmits=c.retransmits,
-        receive_queue=len(c.received),
-        send_queue=len(c.buffer) + (c.fin_queued and not c.fin_acknowledged),
-    )
 
 
 def _text(octets: bytes) -> str:

@@ -26,6 +26,7 @@ def limited(c: Connection) -> None:
 
 def limit(c: Connection) -> float:
     """Return the user timeout in seconds; 0 is none. TCP_USER_TIMEOUT is milliseconds."""
-    if c.state in (State.SYN_SENT, State.SYN_RECEIVED):
-        return c.parameters.syn_time_limit
-    return float(c.options.get("TCP_USER_TIMEOUT") or 0) / 1000 or c.parameters.user_timeout
+    if own := c.options.get("TCP_USER_TIMEOUT"):
+        return float(own) / 1000
+    opening = c.state in (State.SYN_SENT, State.SYN_RECEIVED)
+    return c.parameters.syn_time_limit if opening else c.parameters.user_timeout
