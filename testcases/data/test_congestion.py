@@ -54,7 +54,8 @@ def test_established_after_a_loss_the_window_grows_slowly(reach, documented):
     for _ in range(first - 3):
         peer.send(". 1:1(0) ack 1")
     documented("inflated_segments").judge(flight(peer, acknowledge=False))
-    newest = max(one.seq + len(one.payload) for one in peer.history(". *:*(*)").segments)
+    ends = [one.seq + len(one.payload) for one in peer.history(". *:*(*)").segments]
+    newest = max(ends, default=1)
     peer.send(f". 1:1(0) ack {newest}")
     flights = [flight(peer) for _ in range(4)]
     growth = [later - earlier for earlier, later in itertools.pairwise(flights)]
