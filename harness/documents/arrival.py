@@ -73,7 +73,7 @@ class Decision:
     reactions: tuple[Reaction, ...]
 
 
-def decide(here: Situation, segment: Segment) -> Decision:
+def decide(here: Situation, segment: Segment) -> Decision:  # noqa: PLR0911 - one for each step
     """Return what RFC 9293 section 3.10.7 allows as the answer, and as the state afterwards."""
     match here.state:
         case State.CLOSED:

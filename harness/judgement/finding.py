@@ -9,8 +9,8 @@ class Finding:
     """What came of comparing.
 
     `fits` is None where the observation is not good enough to tell; `reason` says why. `details`
-    are lines for a failure's text, `values` is the observation as JSON. `wrong` names the cells of a
-    matrix that do not fit.
+    are lines for a failure's text, `values` is the observation as JSON. `wrong` names the cells of
+    a matrix that do not fit.
     """
 
     fits: bool | None
