@@ -62,10 +62,11 @@ def test_established_echo_of_congestion_halves_the_window_and_is_confirmed(
     peer.send(f".E 1:1(0) ack {1 + 2 * SIZE}")
     peer.fence()
     documented("mark_echo_threshold").judge(socket.info()["snd_ssthresh"] <= flight / 2)
-    peer.discard()
+    early = peer.observe(0.1)
     peer.send(f". 1:1(0) ack {1 + flight * SIZE}")
-    came = peer.observe(0.3)
-    documented("mark_echo_answer").judge(came, within=0.3)
+    later = peer.observe(0.3)
+    first = next((one for one in (early, later) if one is not None), None)
+    documented("mark_echo_answer").judge(first, within=0.3)
 
 
 @pytest.mark.measures("mark_window_probe")
