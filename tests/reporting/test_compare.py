@@ -1,6 +1,7 @@
 """Compare: what differs is shown on both sides, and noise is no difference."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,14 @@ from .examples import FUNCTION, both_families, judgement
 
 def compared(tmp_path, first, second, **options):
     left, right = (world.run_of(tmp_path / name, js) for name, js in (("a", first), ("b", second)))
-    return compare(sides_of([str(left), str(right)]), **options)
+    sides = [str(Path(run).relative_to(tmp_path)) for run in (left, right)]
+    return compare(sides_of(sides), **options)
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    """Name runs as users do, from where they are: a long path would be cut in the text."""
+    monkeypatch.chdir(tmp_path)
 
 
 def text(tmp_path, comparison) -> str:
