@@ -20,7 +20,7 @@ conformance: setup packages
 		--clean-alluredir --junit-xml $(REPORTS)/junit.xml $(PYTEST_ARGS)
 
 test: setup
-	$(BIN)/pytest tests $(PYTEST_ARGS)
+	$(BIN)/pytest tests -n 2 $(PYTEST_ARGS)
 
 check: setup
 	$(BIN)/ruff check
