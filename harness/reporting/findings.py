@@ -34,7 +34,7 @@ class Finding:
     @property
     def where(self) -> str:
         """Targets and families in words: `netns and docker (ipv4 and ipv6)`."""
-        families = distinct(one.family for one in self.members if one.family)
+        families = sorted({one.family for one in self.members if one.family})
         return listed(self.targets) + (f" ({listed(families)})" if families else "")
 
 

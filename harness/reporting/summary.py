@@ -132,9 +132,12 @@ def _known(write_line: WriteLine, known: Sequence[Finding]) -> None:
     for where, findings in grouped(known, lambda one: one.where).items():
         write_line("")
         write_line(printable(f"known deviations ({len(findings)}) on {where}"), yellow=True)
-        rows = [(one.first.claim, one.text, reason(one.first)) for one in findings]
-        for line in _rows(rows, share=0.4):
-            write_line(line)
+        for why, alike in grouped(findings, lambda one: reason(one.first)).items():
+            claims = ", ".join(distinct(one.first.claim for one in alike))
+            seen = "; ".join(distinct(one.text for one in alike))
+            _hanging(write_line, why)
+            for line in (claims, f"observed  {seen}"):
+                write_line(cut(printable(f"    {line}"), WIDTH))
 
 
 def _informative(

@@ -69,7 +69,9 @@ def test_what_is_worst_stands_first():
         "  B time_wait_late_fin: answered now",
         "",
         "known deviations (1) on netns (ipv4)",
-        "  C  60.3 s  begins linear",
+        "  begins linear",
+        "    C",
+        "    observed  60.3 s",
         "",
         "deviations from Laboratory notes (2017), informative (1) on netns (ipv4)",
         "  D  at least 240 s  not 60.3 s",
@@ -140,8 +142,8 @@ def test_different_ledger_reasons_are_not_merged():
     known = {"verdict": "deviates", "known": True}
     found = [judgement(**known, reason="a"), judgement(**known, reason="b", target="docker")]
     written = lines(found)
-    assert "  RFC9293:MUST-13  60.3 s  a" in written
-    assert "  RFC9293:MUST-13  60.3 s  b" in written
+    assert "  a" in written
+    assert "  b" in written
 
 
 def test_unsupported_is_grouped_by_reason_the_most_frequent_first():
