@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
 _UNREACHABLE = {"ipv4": 3, "ipv6": 1}
 _TCP = 6
-_UNRECOGNIZED = -1
-"""The next header that nobody knows: in ICMPv6 a parameter problem says it (RFC 4443)."""
-
 # By family and code: the error, and whether it is a hard one.
 _ERRORS = {
     ("ipv4", 0): ("ENETUNREACH", False),
@@ -25,9 +22,8 @@ _ERRORS = {
     ("ipv4", 2): ("ENOPROTOOPT", True),
     ("ipv4", 3): ("ECONNREFUSED", True),
     ("ipv4", 5): ("EOPNOTSUPP", False),
-    ("ipv6", -1): ("ENOPROTOOPT", True),
     ("ipv6", 0): ("ENETUNREACH", False),
-    ("ipv6", 1): ("EACCES", True),
+    ("ipv6", 1): ("EACCES", False),
     ("ipv6", 3): ("EHOSTUNREACH", False),
     ("ipv6", 4): ("ECONNREFUSED", True),
 }
@@ -42,12 +38,10 @@ def arrives(stack: "Stack", family: str, message: IcmpMessage) -> None:
     if too_big:
         _shrink(c, family, message.rest & 0xFFFF if family == "ipv4" else message.rest)
         return
-    code = message.code
-    if (family, message.type, code) == ("ipv6", 4, 1):
-        code = _UNRECOGNIZED
-    elif message.type != _UNREACHABLE[family]:
+    if message.type != _UNREACHABLE[family]:
+        # Time Exceeded and Parameter Problem are soft errors (RFC 9293 MUST-56).
         return
-    error, hard = _ERRORS.get((family, code), ("EHOSTUNREACH", False))
+    error, hard = _ERRORS.get((family, message.code), ("EHOSTUNREACH", False))
     if (hard or c.parameters.soft_errors_end_open) and c.state in (
         State.SYN_SENT,
         State.SYN_RECEIVED,

@@ -75,7 +75,8 @@ def _unacceptable(c: Connection, segment: Segment) -> Segment | None:
     """Answer a segment outside the window; special allowance is made for a closed one."""
     if c.state is State.TIME_WAIT and segment.fin:
         c.timers.time_wait.start(c.parameters.time_wait)
-    if c.state is State.SYN_RECEIVED and segment.syn and c.parameters.repeat_syn_ack:
+    same = segment.syn and segment.seq == c.irs
+    if c.state is State.SYN_RECEIVED and same and c.parameters.repeat_syn_ack:
         output.syn_ack(c)
         return None
     output.acknowledge(c)
