@@ -61,8 +61,12 @@ class Precision:
         return ALLOWANCE + (self.noise or 0.0)
 
     def excess(self, shortest: float) -> str | None:
-        """Say that noise is above the budget of an expectation whose shortest time this is."""
-        return self.above(max(0.05, 0.025 * shortest))
+        """Say that noise is above the budget of an expectation whose shortest time this is.
+
+        A tenth of it, but 50 ms at least and half a second at most: with that much added to the
+        time, it is still told from half of it and from its double.
+        """
+        return self.above(min(max(0.05, 0.1 * shortest), 0.5))
 
     def above(self, budget: float) -> str | None:
         """Say that noise is above a budget, or None."""

@@ -153,8 +153,8 @@ def test_a_duration_is_told_in_seconds(observed, text, values):
 
 
 def test_a_duration_on_a_noisy_machine_is_inconclusive():
-    """The budget is a fortieth of the documented time, 50 ms at least."""
-    found = find("duration", 10, 10.1, NOISY)
+    """The budget is a tenth of the documented time, between 50 and 500 ms."""
+    found = find("duration", 2.5, 2.6, NOISY)
     assert found.fits is None
     assert "400 ms late, more than the 250 ms" in found.reason
     assert find("duration", 60, 60.1, NOISY).fits
