@@ -8,13 +8,29 @@ from typing import Any
 
 from xdist.scheduler.load import LoadScheduling
 
+YIELDS = "tcpspec_yields"
+"""The input of a worker that says whether it stands back for the others."""
+
+NICENESS = 10
+"""By how much it does."""
+
+
+def yields(number: int, workers: int) -> bool:
+    """Tell whether a worker, counted from 0, stands back: the last third of them.
+
+    These run what is short, which computes all the time, and at a low priority: so that it does not
+    hold up the others, which wait for timers and want to notice at once.
+    """
+    return workers > 2 and number >= workers - workers // 3
+
 
 class LongestFirst(LoadScheduling):  # type: ignore[misc]
     """Hands out the longest testcase that is left; what queues behind it is the shortest.
 
     Every worker has its testcases sorted by their documented length, longest first. A worker of
     xdist starts a testcase only when it knows the next one, so one always queues: taken from the
-    short end of the list, it never makes a second long wait begin after the first.
+    short end of the list, it never makes a second long wait begin after the first. A worker that
+    stands back is given short ones only, as long as there are any.
     """
 
     collection: list[str] | None
@@ -33,7 +49,7 @@ class LongestFirst(LoadScheduling):  # type: ignore[misc]
         self.pending[:] = range(len(collection))
         self._behind: dict[Any, bool] = {}
         for node in self.nodes:
-            self._hand_out(node, longest=True)
+            self._hand_out(node, longest=not _stands_back(node))
         for node in self.nodes:
             self.check_schedule(node)
 
@@ -42,7 +58,8 @@ class LongestFirst(LoadScheduling):  # type: ignore[misc]
         if node.shutting_down:
             return
         while self.pending and len(self.node2pending[node]) < 2:
-            self._hand_out(node, longest=not self._behind.get(node, False))
+            longest = not (self._behind.get(node, False) or _stands_back(node))
+            self._hand_out(node, longest=longest)
         if not self.pending:
             node.shutdown()
 
@@ -55,6 +72,10 @@ class LongestFirst(LoadScheduling):  # type: ignore[misc]
         self._behind[node] = longest
         self.node2pending[node].append(index)
         node.send_runtest_some([index])
+
+
+def _stands_back(node: Any) -> bool:
+    return bool(getattr(node, "workerinput", {}).get(YIELDS))
 
 
 class Turns:

@@ -5,6 +5,7 @@ import datetime as dt
 import functools
 import inspect
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -22,7 +23,7 @@ from harness.errors import Deviation, HarnessError, Inconclusive, Unsupported, U
 from harness.judgement.conclusion import Conclusion, Outcome
 from harness.judgement.judge import Judge
 from harness.judgement.verdict import Judgement, Verdict
-from harness.order import LongestFirst, Turns
+from harness.order import NICENESS, YIELDS, LongestFirst, Turns, yields
 from harness.peer.observer import Observer
 from harness.peer.peer import Peer
 from harness.reporting import allure
@@ -108,6 +109,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     if _is_worker(config):
         die_with_parent()
+        if getattr(config, "workerinput", {}).get(YIELDS):
+            os.nice(NICENESS)
         return
     if config.option.collectonly or not _about_testcases(config):
         return
@@ -499,6 +502,7 @@ class Collector:
     _progress: Progress | None = None
     _over: threading.Event = field(default_factory=threading.Event)
     _turns: Any = None
+    _made: int = 0
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Begin to show what is being waited for."""
@@ -531,6 +535,8 @@ class Collector:
         if self._turns is None:
             self._turns = tempfile.NamedTemporaryFile(prefix="tcpspec-turns-")  # noqa: SIM115 - held until the end
         node.workerinput[TURNS] = self._turns.name
+        node.workerinput[YIELDS] = yields(self._made, len(node.config.option.tx))
+        self._made += 1
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodeready(self) -> None:

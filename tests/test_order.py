@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.order import LongestFirst, Turns
+from harness.order import YIELDS, LongestFirst, Turns, yields
 
 
 class Node:
@@ -45,11 +45,13 @@ def config(nodes, reports):
 class Floor:
     """A scheduler with so many nodes, each of which has collected so many testcases."""
 
-    def __init__(self, nodes, testcases, *, odd=False):
+    def __init__(self, nodes, testcases, *, odd=False, standing_back=()):
         self.reports = []
         self.names = [f"t{number}" for number in range(testcases)]
         self.order = LongestFirst(config(nodes, self.reports), log)
         self.nodes = [self.node(f"gw{number}") for number in range(nodes)]
+        for number in standing_back:
+            self.nodes[number].workerinput = {YIELDS: True}
         if odd:
             self.order.node2collection[self.nodes[-1]] = ["other"]
         self.order.schedule()
@@ -207,3 +209,17 @@ def test_a_second_attempt_waits_for_all_first_ones(tmp_path):
         assert said.empty()
     other.join(10)
     assert (said.get(), other.exitcode) == ("second", 0)
+
+
+def test_the_last_third_of_the_workers_stands_back():
+    """Two workers are too few for one of them to."""
+    assert [yields(number, 7) for number in range(7)] == [False] * 5 + [True] * 2
+    assert not any(yields(number, 2) for number in range(2))
+
+
+def test_a_worker_that_stands_back_is_given_the_shortest():
+    """It takes from the short end only, first and later."""
+    floor = Floor(2, 8, standing_back=(1,))
+    assert floor.handed() == [[0, 6], [7, 5]]
+    floor.ends(floor.nodes[1])
+    assert floor.handed()[1] == [7, 5, 4]
