@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 # Testcases wait much more than they compute: many workers a core.
-WORKERS ?= $(if $(filter documented,$(TIMERS)),26,14)
+WORKERS ?= $(if $(filter documented,$(TIMERS)),28,18)
 
 .PHONY: conformance test check setup packages coverage clean
 

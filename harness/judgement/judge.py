@@ -37,6 +37,11 @@ class _Ruling:
         return replace(self, finding=finding)
 
 
+DOUBTFUL = 0.1
+"""Seconds of noise above which a deviation that nobody knows is not believed: half of the shortest
+time-out that a stack may have, after which things happen that were not meant to."""
+
+
 @dataclass(slots=True)
 class Judge:
     """The judge of one testcase on one target; `documented(measure)` in a testcase.
@@ -174,22 +179,27 @@ class Judge:
             and ruling.verdict is Verdict.DEVIATES
             and entry.excuses(finding.wrong)
         )
+        verdict, reason, binding = ruling.verdict, ruling.reason, self._binds(claim)
+        noise = self.noise() if self.noise else None
+        doubt = Precision(noise=noise).above(DOUBTFUL)
+        if verdict is Verdict.DEVIATES and binding and not known and doubt:
+            verdict, reason = Verdict.INCONCLUSIVE, doubt
         judgement = Judgement(
             testcase=self.testcase,
             claim=claim.id,
             document=claim.document.id,
             measure=measure,
             target=facts.name,
-            verdict=ruling.verdict,
-            reason=entry.reason if entry and known else ruling.reason,
-            binding=self._binds(claim),
+            verdict=verdict,
+            reason=entry.reason if entry and known else reason,
+            binding=binding,
             known=known,
             documented=finding.documented,
             observed=finding.observed,
             values=finding.values,
             family=self.family,
             attempt=self.attempt,
-            noise_s=self.noise() if self.noise else None,
+            noise_s=noise,
             pcap=self.pcap,
         )
         record = Record(judgement, claim, self.library.measure(measure), finding.details)
