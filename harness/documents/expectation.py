@@ -83,8 +83,11 @@ class Intervals:
 
     @property
     def nominal(self) -> float | None:
-        """All intervals together."""
-        return sum(self.intervals)
+        """All intervals together, and the wait that follows the last: a ladder ends only then."""
+        if not self.intervals:
+            return 0.0
+        before, last = ([self.intervals[0] / 2, *self.intervals])[-2:]
+        return sum(self.intervals) + last * last / before
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ def test_what_is_no_expectation_of_its_kind_is_refused(kind, value, message):
         ("duration", {"at_least": 180}, 180),
         ("duration", {"between": [60, 240]}, 240),
         ("duration", {"at_most": 0.5}, 0.5),
-        ("ladder", [1, 2, 4], 7),
+        ("ladder", [1, 2, 4], 15),
         ("ladder", {"constant": 75, "count": 8}, 600),
         ("ladder", {"first": 1, "ratio": 2, "count": 3}, 7),
         ("ladder", {"first": 1, "ratio": 2, "from": 2, "count": 4}, 8),

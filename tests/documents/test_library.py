@@ -204,14 +204,14 @@ def test_an_unknown_name_is_refused_with_a_close_one(look, message):
 @pytest.mark.parametrize(
     ("measure", "about", "seconds"),
     [
-        ("ladder", facts(), 67),
-        ("ladder", facts(syn_linear_timeouts=0.0, syn_retries=3.0), 7),
-        ("ladder", facts("6.1"), 67),
+        ("ladder", facts(), 131),
+        ("ladder", facts(syn_linear_timeouts=0.0, syn_retries=3.0), 15),
+        ("ladder", facts("6.1"), 131),
         ("call", facts(), 131),
         ("wait", facts(), 60),
         ("wait", facts(stack="other"), 240),
         ("wait", facts("5.4"), 240),
-        ("ladder", facts(stack="windows"), 9),
+        ("ladder", facts(stack="windows"), 21),
         ("ladder", facts(stack="other"), None),
         ("answer", facts(), None),
         ("call", Facts("other", "linux", "6.1"), None),
