@@ -36,7 +36,7 @@ from harness.run import Run
 from harness.targets.driver import Facts, Settings
 from harness.targets.guardian import die_with_parent
 from harness.targets.privilege import ensure_privileges
-from harness.targets.registry import needs_privileges
+from harness.targets.registry import OPTIONS, driver
 from harness.targets.target import Target
 from harness.targets.walk import Walk
 from harness.trial import Trial
@@ -71,7 +71,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("tcpspec", "conformance of TCP stacks")
     add = group.addoption
     add("--target", action="append", metavar="NAME", help="stack under test (netns); repeatable")
-    add("--docker-image", metavar="IMAGE", help="what containers are made from, if not our own")
+    for one in OPTIONS:
+        add(f"--{one.name}", metavar=one.metavar, help=one.help)
     add("--sysctl", action="append", default=[], metavar="KEY=VALUE", help="set in every target")
     add("--bind", action="append", default=[], metavar="DOCUMENT", help="let its claims bind too")
     add("--timers", choices=("tuned", "documented"), default="tuned", help="shrunk, or as they are")
@@ -115,7 +116,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if config.option.collectonly or not _about_testcases(config):
         return
     with _usage():
-        if any(map(needs_privileges, config.option.target or ["netns"])):
+        if any(driver(name).privileged for name in config.option.target or ["netns"]):
             ensure_privileges()
         run = _run(config)
         marked = [one for path in _named(config) for one in scan(path)]
@@ -162,7 +163,11 @@ def _run(config: pytest.Config) -> Run:
                 sysctls=_sysctls(option.sysctl),
                 tuned=option.timers == "tuned",
                 firewall=tuple(option.firewall),
-                image=option.docker_image,
+                options={
+                    one.name: value
+                    for one in OPTIONS
+                    if (value := config.getoption(f"--{one.name}")) is not None
+                },
             ),
             documents=[Path(config.invocation_params.dir, one) for one in option.documents],
             bind=option.bind,

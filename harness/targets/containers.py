@@ -78,6 +78,8 @@ class DockerWorld:
 class DockerDriver:
     """The running kernel, in Docker containers. One instance serves one process of the run."""
 
+    privileged = True
+
     def __init__(self) -> None:
         self._stage: Stage | None = None
         self._engine: Engine | None = None
@@ -123,10 +125,11 @@ class DockerDriver:
     def _start(self, settings: Settings) -> Facts:
         self._stage = Stage(settings)
         self._engine = Engine()
-        self._foreign = settings.image is not None
+        wanted = settings.options.get("docker-image")
+        self._foreign = wanted is not None
         try:
-            self._source = settings.image or image.name()
-            provide(self._engine, settings.image)
+            self._source = wanted or image.name()
+            provide(self._engine, wanted)
             self._reaper = Reaper()
             # Containers stay where this process does.
             self._stage.stay()

@@ -3,7 +3,7 @@
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from harness.wire.clock import Clock
 from harness.wire.link import Link
@@ -55,14 +55,14 @@ class Settings:
 
     `sysctls` beat what a testcase tunes; `tuned` says that long timers are shrunk by the driver's
     tuned values; `firewall` holds iptables rules (argument strings, as `-A OUTPUT … -j DROP`) that
-    stand inside the target in every testcase. `image` is what containers are made from, if not our
-    own.
+    stand inside the target in every testcase. `options` are those of `registry.OPTIONS` that were
+    given, by name.
     """
 
     sysctls: Mapping[str, str] = field(default_factory=dict)
     tuned: bool = True
     firewall: Sequence[str] = ()
-    image: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 class Reply(Protocol):
@@ -123,7 +123,12 @@ class World(Protocol):
 
 
 class Driver(Protocol):
-    """A kind of stack. One instance serves one process of the run, from `start` to `stop`."""
+    """A kind of stack. One instance serves one process of the run, from `start` to `stop`.
+
+    `privileged` says that it makes network namespaces, or needs to be root in one.
+    """
+
+    privileged: ClassVar[bool]
 
     def __init__(self) -> None:
         """Make a driver that has started nothing."""

@@ -89,6 +89,8 @@ class NetnsWorld:
 class NetnsDriver:
     """The running kernel. One instance serves one process of the run, from `start` to `stop`."""
 
+    privileged = True
+
     def __init__(self) -> None:
         self._rules: Sequence[firewall.Command] = ()
         self._stage: Stage | None = None

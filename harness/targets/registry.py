@@ -1,9 +1,11 @@
-"""Registry: the kinds of stack, by the name that a user gives."""
+"""Registry: the kinds of stack, by the name that a user gives, and the options they have."""
 
 import difflib
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from harness.errors import UsageError
 from harness.targets.driver import Driver
@@ -20,24 +22,43 @@ DRIVERS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+# `NAME:ARGUMENT` asks one of these functions for a driver class; `+` separates a model's fault.
+MADE_OF: Mapping[str, str] = MappingProxyType({})
+FAULTY = "harness.targets.model.mutants:driver"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of the command line that only one kind of target looks at."""
+
+    name: str
+    metavar: str
+    help: str
+
+
+OPTIONS = (Option("docker-image", "IMAGE", "what containers are made from, if not our own"),)
+"""All such options. `Settings.options` has the values of those that the user gave."""
+
 
 def driver(name: str) -> type[Driver]:
     """Return the driver class of a target; UsageError for a name that no target has."""
+    if name in DRIVERS:
+        known: type[Driver] = _resolve(DRIVERS[name])
+        return known
     base, plus, fault = name.partition("+")
     if plus and base.startswith("model-") and base in DRIVERS:
-        mutants = importlib.import_module("harness.targets.model.mutants")
-        mutant: type[Driver] = mutants.driver(base, fault)
-        return mutant
-    place = DRIVERS.get(name)
-    if place is None:
-        near = difflib.get_close_matches(name, DRIVERS, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise UsageError(f"no target is called {name!r}; {hint}known: {', '.join(DRIVERS)}")
+        make: Callable[..., type[Driver]] = _resolve(FAULTY)
+        return make(base, fault)
+    kind, colon, argument = name.partition(":")
+    if colon and argument and kind in MADE_OF:
+        make = _resolve(MADE_OF[kind])
+        return make(argument)
+    near = difflib.get_close_matches(name, DRIVERS, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    every = ", ".join((*DRIVERS, *(f"{one}:PATH" for one in MADE_OF)))
+    raise UsageError(f"no target is called {name!r}; {hint}known: {every}")
+
+
+def _resolve(place: str) -> Any:
     module, _, attribute = place.partition(":")
-    found: type[Driver] = getattr(importlib.import_module(module), attribute)
-    return found
-
-
-def needs_privileges(name: str) -> bool:
-    """Tell whether a target needs network namespaces: a model is in this process."""
-    return not name.startswith("model-")
+    return getattr(importlib.import_module(module), attribute)

@@ -72,6 +72,7 @@ class Toy:
     """A driver of such worlds; it has one sysctl."""
 
     facts = FACTS
+    privileged = False
 
     @staticmethod
     def missing():

@@ -1,6 +1,7 @@
 """Kinds: the models that a user can name, each a driver class."""
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from harness.targets.driver import Driver, Facts, Settings, World
 from harness.targets.model.driver import ModelDriver
@@ -16,6 +17,8 @@ def model(name: str, *, kind: Kind | None = None) -> type[Driver]:
     """Return the driver class of a model; its numbers are those of its file if none are given."""
 
     class NamedModelDriver:
+        privileged: ClassVar[bool] = False
+
         def __init__(self) -> None:
             self._driver = ModelDriver(name, kind or numbers(name))
 

@@ -6,7 +6,7 @@ from harness import State
 from harness.errors import UsageError
 from harness.segment import codec
 from harness.targets.driver import Settings
-from harness.targets.registry import driver, needs_privileges
+from harness.targets.registry import driver
 from tests.targets.model.hosts import bed, pair
 
 
@@ -22,8 +22,8 @@ def test_a_model_says_what_it_is(name):
 
 def test_a_model_needs_no_privileges():
     """What is in this process asks nothing of the machine."""
-    assert not needs_privileges("model-rfc9293")
-    assert needs_privileges("netns")
+    assert not driver("model-rfc9293").privileged
+    assert driver("netns").privileged
 
 
 def test_a_sysctl_that_a_model_does_not_have_is_refused():
