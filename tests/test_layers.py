@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 # From the top down; what stands in one row does not know its neighbours.
 FLOORS = (
     ("plugin", "cli"),
+    ("commands",),
     ("run", "trial", "order"),
     ("reporting",),
     ("judgement",),

@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from harness import cli
+from harness.commands import common
+from harness.documents.library import Library
 from harness.reporting import doctor
 
 from . import world
@@ -97,7 +99,7 @@ def test_the_check_fails_when_coverage_shrinks_and_says_how(here, capsys):
     assert "lines are new" in capsys.readouterr().out
 
     (here / "testcases" / "test_a.py").unlink()
-    assert cli.main(["coverage", "--check", "kept"]) == cli.DIFFERS
+    assert cli.main(["coverage", "--check", "kept"]) == common.DIFFERS
     shown = capsys.readouterr().out
     gone = "time_wait_duration is no longer judged by testcases/test_a.py::test_wait"
     assert f"  RFC9293:MUST-13: {gone}" in shown
@@ -131,7 +133,7 @@ def test_targets_and_doctor_show_what_is_missing(capsys, monkeypatch):
     assert "  --  netns" in shown
     assert "A stack\n" in shown
     assert "apt-get install iptables\n" in shown
-    assert cli.main(["doctor"]) == cli.DIFFERS
+    assert cli.main(["doctor"]) == common.DIFFERS
     assert "`pytest testcases` cannot run" in capsys.readouterr().out
 
 
@@ -177,7 +179,7 @@ def test_control_c_is_quiet(capsys, monkeypatch):
     def interrupted(**_options: object) -> object:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.Library, "load", interrupted)
+    monkeypatch.setattr(Library, "load", interrupted)
     assert cli.main(["explain", "A"]) == cli.INTERRUPTED
     assert capsys.readouterr().err == ""
 

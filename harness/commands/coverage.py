@@ -1,0 +1,59 @@
+"""Coverage: the claims, and what judges them."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.commands.common import DIFFERS, add_sources, command, last_run, marked, show
+from harness.documents.library import Library
+from harness.errors import UsageError
+from harness.reporting import coverage, snapshot
+from harness.reporting.text import printable
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = command(commands, "coverage", _coverage, "list the claims and what judges them")
+    add_sources(parser)
+    add = parser.add_argument
+    add("--format", choices=("text", "json"), default="text")
+    add("--document", metavar="ID", help="only the claims of this document")
+    add("--snapshot", type=Path, metavar="FILE", help="write coverage as a text to keep")
+    add("--check", type=Path, metavar="FILE", help="fail if coverage is less than a snapshot's")
+
+
+def _coverage(options: argparse.Namespace) -> int:
+    library = Library.load(*options.documents)
+    found, root = marked(options)
+    for one in found:
+        if one.measure not in library.measures:
+            raise UsageError(f"{one.path}:{one.line}: no measure is called '{one.measure}'")
+    covered = coverage.cover(library, found, root, last_run(options))
+    if options.check:
+        return _check(options.check, covered)
+    if options.snapshot:
+        snapshot.write(options.snapshot, covered)
+        return 0
+    if options.document:
+        document = library.document(options.document)
+        covered = [one for one in covered if one.claim.document is document]
+    if options.format == "json":
+        show([json.dumps(coverage.as_json(covered), indent=1)])
+    else:
+        show([*coverage.table(covered), *coverage.listing(covered)])
+    return 0
+
+
+def _check(path: Path, covered: Sequence[coverage.Covered]) -> int:
+    before, now = snapshot.read(path), snapshot.rows(covered)
+    lost = snapshot.lost(before, now)
+    if lost:
+        show(["coverage has shrunk:", *(f"  {printable(line)}" for line in lost)])
+        show([f"if that is meant: tcpspec coverage --snapshot {path}"])
+        return DIFFERS
+    gained = snapshot.gained(before, now)
+    more = f"; {gained} lines are new: tcpspec coverage --snapshot {path}" if gained else ""
+    show([f"coverage has not shrunk{more}"])
+    return 0
