@@ -126,13 +126,14 @@ def arrows_up(root: Path) -> list[str]:
 
 
 def side_doors(root: Path) -> list[str]:
-    """Imports of third-party packages by a module that is not their door."""
+    """Imports of third-party packages by a module that is not their door, nor in it."""
     found = []
     for one in imports(root, "harness"):
         package = one.of.partition(".")[0]
         if package in ("harness", "", *sys.stdlib_module_names):
             continue
-        if one.by not in DOORS.get(package, ()):
+        doors = DOORS.get(package, set())
+        if not doors & {one.by, one.by.rpartition(".")[0]}:
             found.append(str(one))
     return found
 

@@ -1,0 +1,10 @@
+"""Plugin: options, fixtures, markers and hooks for pytest, which no other package imports."""
+
+pytest_plugins = (
+    "harness.plugin.options",
+    "harness.plugin.start",
+    "harness.plugin.collection",
+    "harness.plugin.fixtures",
+    "harness.plugin.outcome",
+    "harness.plugin.again",
+)

@@ -1,0 +1,43 @@
+"""Again: the order of a parallel run, and second attempts after all others."""
+
+import contextlib
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.order import LongestFirst, Turns
+from harness.plugin.collector import TURNS
+from harness.plugin.fixtures import ATTEMPT
+from harness.plugin.outcome import AGAIN
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Make second attempts after all others, one at a time over all workers."""
+    path = getattr(session.config, "workerinput", {}).get(TURNS)
+    turns = Turns(Path(path)) if path else None
+    with turns.together() if turns else contextlib.nullcontext():
+        result = yield
+    again: list[pytest.Item] = session.config.stash[AGAIN]
+    for item in tuple(again):
+        with turns.alone() if turns else contextlib.nullcontext():
+            _try_again(session, item)
+    return result
+
+
+def _try_again(session: pytest.Session, item: pytest.Item) -> None:
+    item.stash[ATTEMPT] = 2
+    item.user_properties.clear()
+    for worker in session.config.pluginmanager.get_plugins():
+        # A worker of xdist names the testcase of a report by this.
+        if hasattr(worker, "run_one_test"):
+            worker.item_index = session.items.index(item)
+    item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out the longest testcase that is left first."""
+    return LongestFirst(config, log)

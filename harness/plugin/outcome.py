@@ -1,0 +1,163 @@
+"""Outcome: what a testcase comes to, and how that is shown."""
+
+import inspect
+import json
+import re
+from collections.abc import Generator, Sequence
+
+import pytest
+from _pytest._code.code import ExceptionChainRepr, ReprEntry, ReprFileLocation, ReprTraceback
+
+from harness.errors import Deviation, HarnessError, Inconclusive, Unsupported
+from harness.judgement.conclusion import Conclusion, Outcome
+from harness.judgement.verdict import Judgement, Verdict
+from harness.plugin.collector import PROPERTY
+from harness.plugin.fixtures import ATTEMPT, TRIAL
+from harness.plugin.options import run_of
+from harness.reporting import allure
+from harness.trial import Trial
+
+OURS = "tcpspec_ours"
+"""The attribute of a report that says that the harness failed, not the target."""
+
+AGAIN: pytest.StashKey[list[pytest.Item]] = pytest.StashKey()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin with nothing to be made again."""
+    config.stash[AGAIN] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Conclude a testcase whose fixtures already found out that the target lacks something."""
+    if "trial" not in getattr(item, "fixturenames", ()):
+        return (yield)
+    try:
+        return (yield)
+    except Unsupported as reason:
+        _conclude(item, Verdict.UNSUPPORTED, str(reason))
+    except Inconclusive as reason:
+        _conclude(item, Verdict.INCONCLUSIVE, str(reason))
+    return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Conclude a testcase: its verdicts travel on its reports, its outcome follows from them."""
+    if TRIAL not in pyfuncitem.stash:
+        return (yield)
+    result: object = None
+    verdict, why = Verdict.UNSUPPORTED, ""
+    try:
+        result = yield
+    except Unsupported as reason:
+        why = str(reason)
+    except Inconclusive as reason:
+        verdict, why = Verdict.INCONCLUSIVE, str(reason)
+    except Exception as error:
+        trial = pyfuncitem.stash[TRIAL]
+        trial.judge.give_up(Verdict.INCONCLUSIVE, f"harness error: {error}".partition("\n")[0])
+        _send(pyfuncitem, trial.judge.judgements, ())
+        raise
+    _conclude(pyfuncitem, verdict, why)
+    return result
+
+
+def _send(item: pytest.Item, judgements: Sequence[Judgement], stale: Sequence[str]) -> None:
+    """Put verdicts on the testcase's reports."""
+    payload = [judgement.as_json() for judgement in judgements]
+    item.user_properties[:] = [(PROPERTY, json.dumps([payload, list(stale)]))]
+
+
+def _conclude(item: pytest.Item, verdict: Verdict, reason: str) -> None:
+    """Give up what was not judged, if there is a reason, and end the testcase as it deserves."""
+    trial = item.stash[TRIAL]
+    if reason:
+        trial.judge.give_up(verdict, reason.partition("\n")[0])
+    try:
+        conclusion = trial.conclude()
+    except HarnessError:
+        _send(item, trial.judge.judgements, ())
+        raise
+    _send(item, conclusion.judgements, conclusion.stale)
+    _describe(item, trial, conclusion)
+    second = item.stash.get(ATTEMPT, 1) > 1
+    text = conclusion.text
+    if conclusion.outcome is Outcome.FAILED:
+        raise Deviation(f"{text}\n\n{trial.story()}")
+    if conclusion.outcome is Outcome.INCONCLUSIVE:
+        if not second:
+            item.config.stash[AGAIN].append(item)
+        elif item.config.option.strict:
+            raise Deviation(f"inconclusive: {text}\n\n{reason}\n\n{trial.story()}")
+        raise pytest.skip.Exception(f"inconclusive: {text}", _use_item_location=True)
+    if conclusion.outcome is Outcome.UNSUPPORTED:
+        raise pytest.skip.Exception(f"unsupported: {text}", _use_item_location=True)
+
+
+def _describe(item: pytest.Item, trial: Trial, conclusion: Conclusion) -> None:
+    """Tell Allure, where it listens."""
+    if not allure.active():
+        return
+    allure.enrich(
+        allure.Case(
+            inspect.getdoc(getattr(item, "function", None)) or item.name,
+            conclusion.judgements,
+            run_of(item.config).library.claims,
+            {
+                "target": trial.facts.name,
+                "family": trial.family,
+                "timers": item.config.option.timers,
+            },
+            trial.story(),
+            trial.capture,
+        )
+    )
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show a deviation in the notation, and mark first attempts that will be made again."""
+    report = yield
+    if call.excinfo is None or TRIAL not in item.stash:
+        return report
+    error = call.excinfo.value
+    # What fails otherwise than by a deviation is our fault: pytest's word for that is error.
+    report.__dict__[OURS] = report.failed and not isinstance(error, Deviation)
+    if isinstance(error, Deviation):
+        report.longrepr = _representation(item, "Deviation", str(error))
+    elif isinstance(error, HarnessError) and not item.config.option.fulltrace:
+        text = f"{error}\n\n{item.stash[TRIAL].story()}"
+        report.longrepr = _representation(item, "HarnessError", text)
+    elif report.skipped and item in item.config.stash[AGAIN] and ATTEMPT not in item.stash:
+        report.outcome = "again"  # type: ignore[assignment]
+    return report
+
+
+def _representation(item: pytest.Item, kind: str, text: str) -> ExceptionChainRepr:
+    """Return a failure as pytest shows one, at the line that asks for the measure it names."""
+    function = getattr(item, "function", None)
+    source, first = inspect.getsourcelines(function) if function else ([], 0)
+    measure = re.search(r"\(measure (\w+)\)", text)
+    needle = f'"{measure.group(1)}"' if measure else "def "
+    at = max((number for number, line in enumerate(source) if needle in line), default=0)
+    head, _, rest = text.partition("\n")
+    lines = [f">   {source[at].rstrip()}"] if source else []
+    lines += [f"E   harness.{kind}: {head}"]
+    lines += [f"E   {line}".rstrip() for line in rest.splitlines()]
+    where = ReprFileLocation(str(item.path), first + at, kind)
+    entry = ReprEntry(lines, None, None, where, "long")
+    crash = ReprFileLocation(str(item.path), first + at, f"harness.{kind}: {head}")
+    return ExceptionChainRepr([(ReprTraceback([entry], None, style="long"), crash, None)])
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Count what is to be made again, and what is our fault, as what it is."""
+    if str(report.outcome) == "again":
+        return "again", "a", "AGAIN"
+    if report.failed and getattr(report, OURS, False):
+        return "error", "E", "ERROR"
+    return None

@@ -1,0 +1,55 @@
+"""Start: everything that the user said is checked before any worker or testcase starts."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from harness.order import NICENESS, YIELDS
+from harness.plugin.collector import Collector
+from harness.plugin.options import run_of, usage
+from harness.reporting.journal import Journal
+from harness.reporting.marked import scan
+from harness.targets.guardian import die_with_parent
+from harness.targets.privilege import ensure_privileges
+from harness.targets.registry import driver
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Check all that the user said before any worker or testcase starts."""
+    config = session.config
+    if _is_worker(config):
+        die_with_parent()
+        if getattr(config, "workerinput", {}).get(YIELDS):
+            os.nice(NICENESS)
+        return
+    if config.option.collectonly or not _about_testcases(config):
+        return
+    with usage():
+        if any(driver(name).privileged for name in config.option.target or ["netns"]):
+            ensure_privileges()
+        run = run_of(config)
+        marked = [one for path in _named(config) for one in scan(path)]
+        for one in marked:
+            run.library.check_measure(one.measure, f"{one.path}:{one.line}")
+        collector = Collector(run, Journal(run.reports), marked, config)
+    config.pluginmanager.register(collector, "tcpspec-collector")
+    if config.pluginmanager.hasplugin("dsession"):
+        run.stop()
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def _named(config: pytest.Config) -> list[Path]:
+    """Return the files and folders that the user named."""
+    here = config.invocation_params.dir
+    return [Path(here, arg.split("::")[0]).resolve() for arg in config.args]
+
+
+def _about_testcases(config: pytest.Config) -> bool:
+    """Tell whether this run is about more than the harness's own tests."""
+    own = config.rootpath / "tests"
+    return not all(path == own or own in path.parents for path in _named(config))
