@@ -5,11 +5,20 @@ import os
 import sys
 from collections.abc import Sequence
 
-from harness.commands import compare, contradictions, coverage, doctor, explain, mutants, targets
+from harness.commands import (
+    compare,
+    contradictions,
+    coverage,
+    doctor,
+    explain,
+    kernels,
+    mutants,
+    targets,
+)
 from harness.errors import HarnessError, UsageError
 from harness.reporting.text import printable
 
-COMMANDS = (targets, doctor, compare, coverage, explain, contradictions, mutants)
+COMMANDS = (targets, kernels, doctor, compare, coverage, explain, contradictions, mutants)
 """The commands, in the order in which they are listed."""
 
 USAGE = 2
