@@ -357,8 +357,9 @@ class Agent:
     """The operations, on sockets that it holds.
 
     `enter` gives a context manager that puts the calling thread into the target's network
-    namespace, `now` is the target's clock in seconds. The others are for tests: what makes a
-    socket of a family, where /proc is, and what runs a command (as `subprocess.run`).
+    namespace, `now` is the target's clock in seconds. Sockets that are not the kernel's are made by
+    `make`, and `look` tells which of some events are there. The others are for tests: where /proc
+    is, and what runs a command (as `subprocess.run`).
     """
 
     def __init__(
@@ -366,13 +367,15 @@ class Agent:
         enter: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
         now: Callable[[], float] = time.monotonic,
         *,
-        make: Callable[[int], socket.socket] | None = None,
+        make: Callable[[int], Any] | None = None,
+        look: Callable[[Any, int], int] | None = None,
         proc: str = "/proc",
         run: Callable[..., Any] = subprocess.run,
     ) -> None:
         self._enter = enter
         self._now = now
         self._make = make or (lambda family: socket.socket(family, socket.SOCK_STREAM))
+        self._look = look or _events
         self._proc = proc
         self._run = run
         self._held: dict[int, Held] = {}
@@ -584,13 +587,13 @@ class Agent:
         names = request.get("events")
         if not isinstance(names, list) or not names or not all(name in _EVENTS for name in names):
             raise WrongArgumentError(f"events is not a list of {', '.join(_EVENTS)}")
-        poller = select.poll()
-        poller.register(held.fileno(), sum({_EVENTS[name] for name in names}))
+        wanted = sum({_EVENTS[name] for name in names})
 
         def attempt() -> Any:
-            for _, found in poller.poll(0):
-                return [name for name, bit in _EVENTS.items() if found & bit]
-            raise BlockingIOError
+            found = self._look(held, wanted)
+            if not found:
+                raise BlockingIOError
+            return [name for name, bit in _EVENTS.items() if found & bit]
 
         return Call(attempt, None)
 
@@ -848,6 +851,13 @@ class Agent:
         "reset": _reset,
     }
     _INSIDE = ("socket", "spawn", "sysctl", "table", "counters", "iptables", "link")
+
+
+def _events(held: socket.socket, wanted: int) -> int:
+    """Ask the kernel which of some events are there on a socket."""
+    poller = select.poll()
+    poller.register(held.fileno(), wanted)
+    return sum(found for _, found in poller.poll(0))
 
 
 def _integer(request: Request, name: str, default: int | None = None) -> int:

@@ -1,0 +1,1 @@
+"""LwIP: the lightweight IP stack, from the library of the system's package."""

@@ -1,0 +1,1 @@
+"""Slirp: the BSD-derived TCP of libslirp, in virtual time."""
