@@ -12,6 +12,9 @@ BIN := $(VENV)/bin
 # Testcases wait much more than they compute: many workers a core.
 WORKERS ?= $(if $(filter documented,$(TIMERS)),28,18)
 
+# Every worker would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: conformance test check setup packages coverage clean
 
 conformance: setup packages

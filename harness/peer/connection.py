@@ -52,13 +52,13 @@ class Connection:
             source_port=segment.source_port or self.local.port,
             destination_port=segment.destination_port or self.remote.port,
             seq=add(segment.seq, self.iss),
-            ack=add(segment.ack, base) if segment.flags & Flags.ACK else segment.ack,
+            ack=add(segment.ack, base) if Flags.ACK in segment.flags else segment.ack,
             options=_shifted(segment, base),
         )
 
     def sent(self, segment: Segment) -> None:
         """Advance the books by a segment, absolute, that the peer has sent."""
-        if segment.flags & Flags.SYN and segment.seq != self.iss:
+        if segment.syn and segment.seq != self.iss:
             self.reopened = True
         end = add(segment.seq, segment.length)
         # What occupies no sequence space, or is a reset, is never acknowledged.
@@ -71,7 +71,7 @@ class Connection:
         if segment.syn and not segment.rst and fresh:
             self.irs = self.rcv_nxt = segment.seq
             self.reopened = False
-        if segment.flags & Flags.RST:
+        if segment.rst:
             return
         end = add(segment.seq, segment.length)
         if segment.length and less(self.rcv_nxt, end):
@@ -85,7 +85,7 @@ class Connection:
         return dataclasses.replace(
             segment,
             seq=add(segment.seq, -(self.irs or 0)),
-            ack=add(segment.ack, -self.iss) if segment.flags & Flags.ACK else segment.ack,
+            ack=add(segment.ack, -self.iss) if Flags.ACK in segment.flags else segment.ack,
             options=_shifted(segment, -self.iss),
         )
 

@@ -66,7 +66,7 @@ def encode(datagram: Datagram) -> bytes:
             src=datagram.source,
             dst=datagram.destination,
         )
-        return bytes(header) + octets
+        return _built(header) + octets
     options = datagram.ip_options + bytes(-len(datagram.ip_options) % 4)
     if len(options) > _ROOM:
         raise UsageError(f"ip_options of {len(options)} octets: a header has room for {_ROOM}")
@@ -82,7 +82,7 @@ def encode(datagram: Datagram) -> bytes:
         src=datagram.source,
         dst=datagram.destination,
     )
-    return _with_checksum(bytes(header) + options, 10) + octets
+    return _with_checksum(_built(header) + options, 10) + octets
 
 
 def decode(octets: bytes, family: str) -> Datagram | None:
@@ -100,7 +100,8 @@ def quote(datagram: Datagram, octets: int = 8) -> bytes:
 def encode_frame(source_mac: str, destination_mac: str, datagram: Datagram) -> bytes:
     """Return the octets of an Ethernet frame without its check sequence."""
     family = next(number for number, name in _TYPES.items() if name == datagram.family)
-    return bytes(Ether(src=source_mac, dst=destination_mac, type=family)) + encode(datagram)
+    header = Ether(src=source_mac, dst=destination_mac, type=family)
+    return _built(header) + encode(datagram)
 
 
 # Both ends of a link read each frame, and a link in memory has both of them here.
@@ -221,16 +222,26 @@ def _encode_segment(segment: Segment) -> bytes:
         chksum=segment.checksum or 0,
         urgptr=segment.urgent,
     )
-    return bytes(header) + options + segment.payload
+    return _built(header) + options + segment.payload
+
+
+def _built(header: Packet) -> bytes:
+    """Return the octets of one header, all of whose fields are given: nothing to be expanded."""
+    octets: bytes = header.self_build()
+    return octets
 
 
 def _pseudo_header(datagram: Datagram, protocol: int, length: int) -> bytes:
     """Return what the checksum covers besides the segment (RFC 9293 section 3.1)."""
-    ends = (datagram.source, datagram.destination)
-    addresses = b"".join(ipaddress.ip_address(end).packed for end in ends)
+    addresses = _packed(datagram.source) + _packed(datagram.destination)
     if datagram.family == "ipv6":
         return addresses + length.to_bytes(4) + bytes((0, 0, 0, protocol))
     return addresses + bytes((0, protocol)) + length.to_bytes(2)
+
+
+@functools.lru_cache(maxsize=1024)
+def _packed(address: str) -> bytes:
+    return ipaddress.ip_address(address).packed
 
 
 def _with_checksum(octets: bytes, place: int, pseudo_header: bytes = b"") -> bytes:

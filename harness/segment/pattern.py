@@ -127,7 +127,7 @@ class Pattern:
         )
 
     def _flags_of(self, segment: Segment) -> Flags:
-        return segment.flags if self.flags & Flags.PSH else segment.flags & ~Flags.PSH
+        return segment.flags if Flags.PSH in self.flags else segment.flags & ~Flags.PSH
 
     def _differences(
         self, segment: Segment, seq: int | None, ack: int | None
@@ -136,7 +136,7 @@ class Pattern:
         if flags != self.flags:
             yield Mismatch("flags", *map(spelling.write_flags, (self.flags, flags)))
         # The acknowledgment number means nothing without its flag, so the books say nothing of it.
-        booked_ack = ack if self.flags & Flags.ACK else None
+        booked_ack = ack if Flags.ACK in self.flags else None
         yield from _number("seq", _booked(self.seq, seq), segment.seq)
         yield from _number("length", self.length, len(segment.payload))
         yield from _number("ack", _booked(self.ack, booked_ack), segment.ack)

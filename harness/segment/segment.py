@@ -115,22 +115,22 @@ class Segment:
     @property
     def length(self) -> int:
         """SEG.LEN: the octets of sequence space that the segment occupies, SYN and FIN included."""
-        return len(self.payload) + bool(self.flags & Flags.SYN) + bool(self.flags & Flags.FIN)
+        return len(self.payload) + (Flags.SYN in self.flags) + (Flags.FIN in self.flags)
 
     @property
     def syn(self) -> bool:
         """Whether SYN is set."""
-        return bool(self.flags & Flags.SYN)
+        return Flags.SYN in self.flags
 
     @property
     def fin(self) -> bool:
         """Whether FIN is set."""
-        return bool(self.flags & Flags.FIN)
+        return Flags.FIN in self.flags
 
     @property
     def rst(self) -> bool:
         """Whether RST is set."""
-        return bool(self.flags & Flags.RST)
+        return Flags.RST in self.flags
 
     @property
     def mss(self) -> int | None:

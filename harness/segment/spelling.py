@@ -1,5 +1,7 @@
 """Spelling: how the notation writes a segment and its parts."""
 
+import functools
+
 from harness.segment import sequence
 from harness.segment.segment import (
     EndOfList,
@@ -41,11 +43,11 @@ def write(segment: Segment, *, brief: bool = False) -> str:
     `brief` leaves out the window and the payload's octets, for timelines.
     """
     parts = [write_flags(segment.flags), write_sequence(segment.seq, len(segment.payload))]
-    if segment.flags & Flags.ACK or segment.ack:
+    if Flags.ACK in segment.flags or segment.ack:
         parts.append(f"ack {write_number(segment.ack)}")
     if not brief:
         parts.append(f"win {segment.window}")
-    if segment.flags & Flags.URG or segment.urgent:
+    if Flags.URG in segment.flags or segment.urgent:
         parts.append(f"urg {segment.urgent}")
     if segment.reserved:
         parts.append(f"reserved {segment.reserved}")
@@ -65,6 +67,7 @@ def filler(length: int) -> bytes:
     return (_FILLER * (length // len(_FILLER) + 1))[:length]
 
 
+@functools.cache
 def write_flags(flags: Flags) -> str:
     """Spell the control bits in tcpdump's order, `none` when no bit is set."""
     return "".join(letter for letter, flag in LETTERS.items() if flags & flag) or NO_FLAGS

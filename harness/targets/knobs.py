@@ -10,6 +10,7 @@
     since = "6.5"       # optional: the first kernel that has it
 """
 
+import functools
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -90,6 +91,7 @@ class Knobs:
         return found
 
 
+@functools.cache
 def load(stack: str = "linux") -> Knobs:
     """Return the knobs of a stack, from the file that lies beside this one."""
     name = f"{stack}.toml"

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import ipaddress
 import shlex
 from collections.abc import Callable, Collection, Mapping
@@ -282,17 +283,22 @@ class Rule:
             raise HarnessError(f"{program} {shlex.join(words)}: {error.strerror}") from None
 
 
+@functools.lru_cache(maxsize=1024)
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address(text)
+
+
 def _row(value: Any) -> Row:
     row = Row(**value)
     State(row.state)
     for port in (row.local_port, row.remote_port):
         natural(port)
     for address in (row.local_address, row.remote_address):
-        ipaddress.ip_address(word(address))
+        _address(word(address))
     return row
 
 
 def _same(row: Row, remote: Endpoint) -> bool:
-    return row.remote_port == remote.port and ipaddress.ip_address(
-        row.remote_address
-    ) == ipaddress.ip_address(remote.address)
+    return row.remote_port == remote.port and _address(row.remote_address) == _address(
+        remote.address
+    )
