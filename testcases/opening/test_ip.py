@@ -26,7 +26,7 @@ def lifelong(peer):
     peer.expect("F. 11:11(0) ack 1")
     peer.socket.set("SO_LINGER", ABORTING)
     peer.socket.close()
-    peer.expect("R. *:*(*) ack *")
+    peer.wait_until(lambda: any(one.segment.rst for one in peer.datagrams), within=1.0)
     return peer.datagrams
 
 

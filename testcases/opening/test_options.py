@@ -163,12 +163,12 @@ def test_established_window_scale_above_the_limit_counts_as_the_limit(reach, doc
     peer.send(". 1:1(0) ack 1 win 1")
     peer.fence()
     peer.socket.send(200_000)
-    covered = 1
     flight = 0
     for _ in range(4):
-        flight = sum(len(one.payload) for one in peer.collect(".", until=0.15).segments)
-        covered += flight
-        peer.send(f". 1:1(0) ack {covered} win 1")
+        segments = peer.collect(".", until=0.15).segments
+        flight = sum(len(one.payload) for one in segments)
+        for one in segments:
+            peer.send(f". 1:1(0) ack {one.seq + len(one.payload)} win 1")
     documented("wscale_above_limit_flight").judge(flight)
 
 
