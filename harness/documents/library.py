@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from harness.documents import reading
 from harness.documents.claim import Claim, Document, Judged
-from harness.documents.computed import MissingKnobError, resolve
+from harness.documents.computed import ROUND_TRIP, MissingKnobError, depends_on, resolve
 from harness.documents.expectation import nominal, number
 from harness.documents.measure import Measure
 from harness.documents.parsing import close
@@ -80,6 +80,18 @@ class Library:
             for judged in claim.judged
             if judged.measure == measure
         ]
+
+    def knobs_about(self, measure: str) -> dict[str, list[tuple[Claim, Judged]]]:
+        """Return the knobs that a measure depends on, each with what says so of it.
+
+        What is said of a default depends on its knobs, and so does what is computed from knobs.
+        """
+        found: dict[str, list[tuple[Claim, Judged]]] = {}
+        for claim, judged in self.claims_about(measure):
+            for knob in dict.fromkeys((*depends_on(judged.expectation), *judged.default_of)):
+                if knob != ROUND_TRIP:
+                    found.setdefault(knob, []).append((claim, judged))
+        return found
 
     def nominal(
         self, measure: str, facts: Facts, *, knobs: Mapping[str, float] | None = None

@@ -48,7 +48,8 @@ class Judge:
 
     `knobs` returns the effective knobs at the moment, `noise` how late this machine delivered so
     far (seconds); both are asked when something is judged. `measures` are those that the testcase
-    declares: no other can be judged, and `conclude` refuses a testcase that left one out.
+    declares: no other can be judged, and `conclude` refuses a testcase that left one out. `tuned`
+    are the knobs that it asks for: whatever the documents say, its measures may depend on them.
     """
 
     library: Library
@@ -63,9 +64,11 @@ class Judge:
     knobs: Callable[[], Mapping[str, float]] | None = None
     noise: Callable[[], float | None] | None = None
     measures: tuple[str, ...] = ()
+    tuned: frozenset[str] = frozenset()
     _records: list[Record] = field(default_factory=list)
     _entries: list[tuple[Known, Verdict, bool]] = field(default_factory=list)
     _done: dict[str, None] = field(default_factory=dict)
+    _related: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __call__(self, measure: str) -> "Judging":
         """Return what judges observations of a measure."""
@@ -201,9 +204,17 @@ class Judge:
             attempt=self.attempt,
             noise_s=noise,
             pcap=self.pcap,
+            knobs=self._about(measure, knobs),
         )
         record = Record(judgement, claim, self.library.measure(measure), finding.details)
         self._records.append(record)
+
+    def _about(self, measure: str, knobs: Mapping[str, float]) -> dict[str, float]:
+        """Return the values of the knobs that a measure depends on, of those that there are."""
+        if measure not in self._related:
+            related = self.tuned | self.library.knobs_about(measure).keys()
+            self._related[measure] = tuple(sorted(related))
+        return {name: knobs[name] for name in self._related[measure] if name in knobs}
 
     def _binds(self, claim: Claim) -> bool:
         if not claim.strength.binds:

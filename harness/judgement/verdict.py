@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -21,6 +22,7 @@ class Judgement:
 
     `binding` says that a deviation would fail the run, `known` that the ledger has it. `documented`
     and `observed` are for reading, `values` is the observation as JSON. `noise_s` is seconds.
+    `knobs` are those in force that the documents, or the testcase, relate to the measure.
     """
 
     testcase: str
@@ -39,6 +41,7 @@ class Judgement:
     attempt: int
     noise_s: float | None
     pcap: str | None
+    knobs: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `verdicts.json` holds."""
@@ -47,5 +50,7 @@ class Judgement:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Judgement":
         """Read what `as_json` wrote; KeyError or ValueError for anything else."""
-        known = {name: value[name] for name in (field.name for field in dataclasses.fields(cls))}
+        # Runs of before there were knobs in them are still read.
+        whole = {"knobs": {}} | value
+        known = {name: whole[name] for name in (field.name for field in dataclasses.fields(cls))}
         return cls(**known | {"verdict": Verdict(known["verdict"])})

@@ -44,6 +44,7 @@ def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
         family=family,
         attempt=attempt,
         measures=measures_of(item),
+        tuned=frozenset(knobs_of(item)),
     )
     made = Trial(
         run.driver(name),

@@ -32,6 +32,8 @@ _FIELDS: dict[str, tuple[type, ...]] = {
     "noise_s": (int, float, type(None)),
     "pcap": _TEXT_OR_NULL,
 }
+_LATER: dict[str, tuple[type, ...]] = {"knobs": (dict,)}
+"""Fields that runs of earlier versions do not have."""
 _NAMES = {
     str: "text",
     bool: "true or false",
@@ -170,6 +172,9 @@ def _verdict(where: str, value: Any) -> dict[str, Any]:
     table: dict[str, Any] = _checked(where, value, dict)
     for name, types in _FIELDS.items():
         _member(table, name, *types, where=where)
+    for name, types in _LATER.items():
+        if name in table:
+            _member(table, name, *types, where=where)
     if table["verdict"] not in list(Verdict):
         words = ", ".join(Verdict)
         raise _WrongError(f"{where}.verdict: {table['verdict']!r:.60} is none of {words}")

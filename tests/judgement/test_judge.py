@@ -168,6 +168,20 @@ def test_a_claim_about_a_default_is_unsupported_while_its_knob_is_tuned():
     assert found["kernel:ladder"].documented == "1, 1, 1, 1, 1, 2, 4 s"
 
 
+def test_a_judgement_has_the_knobs_that_its_measure_depends_on():
+    """Those that documents relate to it, and those that the testcase asks for; no others."""
+    judging = judge(facts(syn_retries=3.0), tuned=frozenset({"fin_wait", "no_such"}))
+    judging("ladder").judge([1.01, 1.02, 1.02, 1.02, 1.02, 2.02, 4.07])
+    found = {name for one in judging.judgements for name in one.knobs}
+    assert {one.knobs["syn_retries"] for one in judging.judgements} == {3.0}
+    assert found == set(judge().library.knobs_about("ladder")) & set(DEFAULTS)
+    read = Judgement.from_json(judging.judgements[0].as_json())
+    assert read == judging.judgements[0]
+    old = judging.judgements[0].as_json()
+    del old["knobs"]
+    assert Judgement.from_json(old).knobs == {}
+
+
 def test_effective_knobs_are_read_when_something_is_judged():
     """A testcase may tune a knob after it has begun."""
     knobs = dict(DEFAULTS)
