@@ -12,6 +12,7 @@ from harness.peer.observer import Observer
 from harness.peer.peer import Peer
 from harness.plugin.collection import knobs_of, measures_of, nominal_of
 from harness.plugin.options import run_of
+from harness.targets import knobs
 from harness.targets.target import Target
 from harness.targets.walk import Walk
 from harness.trial import Trial
@@ -60,6 +61,8 @@ def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
     item.stash[TRIAL] = made
     if family not in facts.families:
         raise Unsupported(f"{name} has no {family}")
+    if knob := knobs.load().missing(knobs_of(item), facts.effective):
+        raise Unsupported(f"{name} has no knob {knob}")
     nominal = nominal_of(run, item) or 0.0
     if nominal > run.patience and not facts.virtual:
         raise Unsupported(

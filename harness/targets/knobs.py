@@ -8,6 +8,7 @@
     tuned = 3           # optional: what shrinks a long timer, in the unit of the knob
     field = 0           # optional: which number, where a sysctl holds several
     since = "6.5"       # optional: the first kernel that has it
+    absent = 0          # optional: the value that a stack without the knob behaves by
 """
 
 import functools
@@ -21,7 +22,7 @@ from typing import Any
 from harness.errors import HarnessError
 
 _PER_UNIT = {"count": 1, "s": 1, "ms": 1_000, "us": 1_000_000}
-_FIELDS = {"sysctl", "unit", "tuned", "field", "since"}
+_FIELDS = {"sysctl", "unit", "tuned", "field", "since", "absent"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Knob:
     tuned: float | None = None
     field: int | None = None
     since: str | None = None
+    absent: float | None = None
 
     def value(self, text: str) -> float:
         """Read the knob from the sysctl's text; ValueError if it holds no such number."""
@@ -67,6 +69,20 @@ class Knobs:
         """Return the sysctls that the knobs are, each once."""
         return tuple(dict.fromkeys(knob.sysctl for knob in self.by_name.values()))
 
+    def missing(self, asked: Mapping[str, float], effective: Mapping[str, float]) -> str | None:
+        """Return a knob that a stack would need and does not have, or None.
+
+        A knob that only shortens a wait is not needed, nor one whose absence is what is asked for.
+        HarnessError for a knob that no document names.
+        """
+        for name, value in asked.items():
+            knob = self.by_name.get(name)
+            if knob is None:
+                raise HarnessError(f"no knob is called {name!r}")
+            if name not in effective and knob.tuned is None and value != knob.absent:
+                return name
+        return None
+
     def values(self, sysctls: Mapping[str, str]) -> dict[str, float]:
         """Read the knobs from sysctls; those that are empty or not there are left out."""
         return {
@@ -89,6 +105,11 @@ class Knobs:
                 before = found.get(knob.sysctl, present[knob.sysctl])
                 found[knob.sysctl] = knob.text(value, before)
         return found
+
+
+def known(stack: str) -> bool:
+    """Tell whether there is a file of a stack's knobs."""
+    return resources.files(__package__).joinpath(f"{stack}.toml").is_file()
 
 
 @functools.cache
@@ -128,7 +149,10 @@ def _knob(key: str, table: Any, name: str) -> Knob:
         raise HarnessError(f"{where}: field is {position!r}, not 0 or a number above it")
     if not (since is None or isinstance(since, str)):
         raise HarnessError(f"{where}: since is {since!r}, not a version in quotes")
-    return Knob(key, sysctl, _PER_UNIT[unit], tuned, position, since)
+    absent = table.get("absent")
+    if not (absent is None or _is_number(absent)):
+        raise HarnessError(f"{where}: absent is {absent!r}, not a number")
+    return Knob(key, sysctl, _PER_UNIT[unit], tuned, position, since, absent)
 
 
 def _is_number(value: Any) -> bool:

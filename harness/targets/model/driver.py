@@ -39,6 +39,7 @@ CAPABILITIES = frozenset(
         Capability.STATE_TABLE,
         Capability.FIREWALL,
         Capability.COUNTERS,
+        Capability.TCP_INFO,
         Capability.PAIR,
     }
 )

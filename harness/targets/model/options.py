@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+RENO = "reno"
+"""The only congestion control: that of RFC 5681."""
+
 # Socket options and their values in a new socket; None: as the stack's parameters have it.
 OPTIONS: Mapping[str, Any] = {
     "SO_REUSEADDR": 0,
@@ -26,6 +29,7 @@ OPTIONS: Mapping[str, Any] = {
     "TCP_SYNCNT": None,
     "TCP_LINGER2": None,
     "TCP_USER_TIMEOUT": 0,
+    "TCP_CONGESTION": RENO,
 }
 PARAMETERS = {
     "SO_RCVBUF": "receive_buffer",

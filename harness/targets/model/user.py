@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.endpoint import Endpoint
 from harness.states import State
-from harness.targets.model import options, table
+from harness.targets.model import information, options, table
 from harness.targets.model.filter import UnreadableRuleError
 from harness.targets.model.interface import Interface
 from harness.targets.model.sockets import ANY, Blocked, Socket, failed
@@ -215,6 +215,10 @@ class User:
         if option == "SO_LINGER":
             found.options[option] = (int(value[0]), int(value[1]))
             return
+        if option == "TCP_CONGESTION":
+            if value != options.RENO:
+                raise failed("ENOENT")
+            return
         if option in options.ABOVE_ZERO and int(value) < 1:
             raise failed("EINVAL")
         found.options[option] = int(value)
@@ -248,8 +252,10 @@ class User:
         return [c.remote.address, c.remote.port]
 
     def _do_info(self, socket: int) -> Any:
-        self._socket(socket)
-        raise failed("ENOPROTOOPT")
+        c = self._socket(socket).connection
+        if c is None:
+            raise failed("ENOTCONN")
+        return _text(information.packed(c))
 
     def _do_errors(self, socket: int) -> Any:
         self._socket(socket)
