@@ -106,7 +106,8 @@ class Container:
     """A running container: its namespace, its agent's stream, and what it was like when fresh.
 
     `pid` is its main process's, `stream` the engine's connection that is its input and output.
-    `gone` says why its stream may have ended. The container ends with its stream.
+    `gone` says why its stream may have ended, `name` is the engine's for it. The container ends
+    with its stream.
     """
 
     def __init__(
@@ -116,8 +117,10 @@ class Container:
         guardian: Guardian,
         *,
         gone: Callable[[], str] = lambda: "its container is gone",
+        name: str = "",
     ) -> None:
         """Hold it; OSError if its process or its namespace is not within reach."""
+        self.name = name
         self._stream = stream
         self._gone = gone
         self._guardian = guardian

@@ -15,8 +15,9 @@ from harness.errors import HarnessError, Inconclusive, UsageError
 from harness.targets import firewall, image, network
 from harness.targets.channel import answered
 from harness.targets.container import Container, ContainerChannel, creation_sysctls
-from harness.targets.docker import PING_TIMEOUT, TIMEOUT, Engine, Reaper, provide
-from harness.targets.driver import Capability, Facts, Host, Settings
+from harness.targets.docker import PING_TIMEOUT, TIMEOUT, Engine, Reaper, Started, provide
+from harness.targets.driver import Capability, Channel, Facts, Host, Settings
+from harness.targets.guardian import Guardian
 from harness.targets.namespace import Namespace, write_sysctls
 from harness.targets.privilege import mapped_alone, privileged
 from harness.targets.stage import Stage, join, places
@@ -93,26 +94,7 @@ class DockerDriver:
     @staticmethod
     def missing() -> str | None:
         """Say in one line why this target cannot run here and what to install, or None."""
-        if platform.system() != "Linux":
-            return f"this kernel is {platform.system()}, not Linux"
-        if not privileged() or mapped_alone():
-            return "links into containers can only be made by root: run as root"
-        try:
-            engine = Engine(timeout=PING_TIMEOUT)
-        except UsageError as error:
-            return str(error)
-        try:
-            kernel = engine.kernel()
-        except HarnessError as error:
-            return str(error)
-        finally:
-            engine.close()
-        if kernel != platform.release():
-            return (
-                f"the Docker engine at {engine.place} runs on another kernel ({kernel}, not "
-                f"{platform.release()}): run tcpspec where the engine runs"
-            )
-        return None
+        return engine_missing()
 
     def start(self, settings: Settings) -> Facts:
         """Build the image if need be and tell the facts; UsageError for bad settings."""
@@ -139,7 +121,7 @@ class DockerDriver:
         except UsageError:
             raise
         except (HarnessError, Inconclusive) as error:
-            raise UsageError(_explained(self._source, str(error))) from error
+            raise UsageError(explained(self._source, str(error))) from error
         return facts
 
     def _survey(self, settings: Settings) -> Facts:
@@ -180,7 +162,7 @@ class DockerDriver:
                 channel = one.channel(world.clock, NAME)
                 world.channels.append(channel)
                 world.hosts = (*world.hosts, Host(channel, where.addresses, where.mac))
-                self._set_rules(channel, world.clock)
+                set_rules(channel, world.clock, self._rules)
         except OSError as error:
             self._spoil(world)
             raise HarnessError(f"no world could be made: {error}") from error
@@ -225,23 +207,13 @@ class DockerDriver:
         assert self._engine is not None
         assert self._stage is not None
         assert self._reaper is not None
-        stream, pid = self._engine.start(
+        started = self._engine.start(
             self._source,
             creation_sysctls(self._stage.writes()),
             self._reaper.label,
             foreign=self._foreign,
         )
-        if not pid:
-            stream.close()
-            raise HarnessError(f"a container of {self._source} ends at once: {image.COMMAND[0]}?")
-        try:
-            return Container(pid, stream, self._stage.guardian, gone=self._engine.condition)
-        except OSError as error:
-            stream.close()
-            raise HarnessError(
-                f"a container of {self._source} is not within reach ({error.strerror}): it has "
-                f"ended, or the engine's processes are not this machine's"
-            ) from error
+        return held(started, self._source, self._stage.guardian, self._engine)
 
     def _try(self, first: Container, rules: Sequence[str]) -> frozenset[Capability]:
         """Talk to a container for the first time; UsageError if its agent or a rule is no good."""
@@ -252,7 +224,7 @@ class DockerDriver:
             program = channel.request("iptables", family="ipv4", arguments=["--version"])
             answered(program, clock, name=NAME, within=_HELLO_WITHIN)
             if program.error is None:
-                self._rules = list(_accepted(channel, clock, rules))
+                self._rules = list(accepted(channel, clock, rules))
             elif rules:
                 raise UsageError(f"--firewall: {self._source} has no iptables that works")
         finally:
@@ -265,13 +237,6 @@ class DockerDriver:
         self._idle.remove(first)
         first.end()
         return frozenset(Capability)
-
-    def _set_rules(self, channel: ContainerChannel, clock: RealClock) -> None:
-        for family, words in self._rules:
-            reply = channel.request("iptables", family=family, arguments=words)
-            answered(reply, clock, name=NAME)
-            if reply.error is not None:
-                raise HarnessError(f"iptables {' '.join(words)}: {reply.value or reply.error}")
 
     def _spoil(self, world: DockerWorld) -> None:
         for one in world.containers:
@@ -296,8 +261,60 @@ class DockerDriver:
                 one.end()
 
 
-def _accepted(
-    channel: ContainerChannel, clock: RealClock, rules: Sequence[str]
+def engine_missing() -> str | None:
+    """Say in one line why no container of an engine on this kernel can be linked, or None."""
+    if platform.system() != "Linux":
+        return f"this kernel is {platform.system()}, not Linux"
+    if not privileged() or mapped_alone():
+        return "links into containers can only be made by root: run as root"
+    try:
+        engine = Engine(timeout=PING_TIMEOUT)
+    except UsageError as error:
+        return str(error)
+    try:
+        kernel = engine.kernel()
+    except HarnessError as error:
+        return str(error)
+    finally:
+        engine.close()
+    if kernel != platform.release():
+        return (
+            f"the Docker engine at {engine.place} runs on another kernel ({kernel}, not "
+            f"{platform.release()}): run tcpspec where the engine runs"
+        )
+    return None
+
+
+def held(started: Started, source: str, guardian: Guardian, engine: Engine) -> Container:
+    """Hold a container that was started; HarnessError if it is not within reach."""
+    if not started.pid:
+        started.stream.close()
+        raise HarnessError(f"a container of {source} ends at once: {image.COMMAND[0]}?")
+    try:
+        return Container(
+            started.pid, started.stream, guardian, gone=engine.condition, name=started.id
+        )
+    except OSError as error:
+        started.stream.close()
+        raise HarnessError(
+            f"a container of {source} is not within reach ({error.strerror}): it has "
+            f"ended, or the engine's processes are not this machine's"
+        ) from error
+
+
+def set_rules(
+    channel: Channel, clock: RealClock, rules: Sequence[tuple[str, Sequence[str]]]
+) -> None:
+    """Set rules, by family, that were once accepted; HarnessError if they are refused now."""
+    for family, words in rules:
+        reply = channel.request("iptables", family=family, arguments=list(words))
+        answered(reply, clock, name=NAME)
+        if reply.error is not None:
+            raise HarnessError(f"iptables {' '.join(words)}: {reply.value or reply.error}")
+
+
+def accepted(
+    channel: Channel, clock: RealClock, rules: Sequence[str]
 ) -> Iterator[tuple[str, list[str]]]:
     """Set each rule for IPv4 and IPv6; give those that were taken. UsageError if neither takes."""
     for rule in rules:
@@ -314,7 +331,7 @@ def _accepted(
             raise UsageError(f"the firewall rule {rule!r} is refused: {complaints[0]}")
 
 
-def _explained(source: str, said: str) -> str:
+def explained(source: str, said: str) -> str:
     """Make one line of what went wrong with an image."""
     if "executable file not found" in said or "no such file or directory" in said:
         return f"the image {source} has no python3: name one that has, with --docker-image"

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import docker
 from docker.errors import DockerException, ImageNotFound
@@ -39,10 +39,26 @@ _WAIT = 'trap "" INT TERM HUP; read done || exec "$@"'
 _REAPED_WITHIN = 8.0
 
 
+class Started(NamedTuple):
+    """A container that runs: its stream, its main process's number (0: it has ended), its id."""
+
+    stream: socket.socket
+    pid: int
+    id: str
+
+
 def creation(
-    source: str, sysctls: Mapping[str, str], label: str
+    source: str,
+    sysctls: Mapping[str, str],
+    label: str,
+    *,
+    network: str = "none",
+    runtime: str | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what a container is created with: its own arguments, and those towards the host."""
+    """Return what a container is created with: its own arguments, and those towards the host.
+
+    `network` may be another container's, as "container:ID"; `runtime` is one that the engine knows.
+    """
     program, *arguments = image.COMMAND
     own = {
         "image": source,
@@ -54,8 +70,10 @@ def creation(
         "labels": {LABEL: label},
         "healthcheck": {"test": ["NONE"]},
     }
+    if runtime is not None:
+        own["runtime"] = runtime
     host = {
-        "network_mode": "none",
+        "network_mode": network,
         "auto_remove": True,
         "cap_add": ["NET_ADMIN"],
         "sysctls": dict(sysctls),
@@ -80,6 +98,12 @@ class Engine:
         """Return the version of the kernel that its containers run on."""
         with self._failing("cannot be asked"):
             return str(self._api.info().get("KernelVersion"))
+
+    def runtimes(self) -> dict[str, str]:
+        """Return the runtimes that it knows, by name, with the programs that they are."""
+        with self._failing("cannot be asked"):
+            found = self._api.info().get("Runtimes") or {}
+            return {name: str(one.get("path", "")) for name, one in found.items()}
 
     def has(self, name: str) -> bool:
         """Tell whether it has an image."""
@@ -118,10 +142,17 @@ class Engine:
                     raise DockerException(str(said["error"]))
 
     def start(
-        self, source: str, sysctls: Mapping[str, str], label: str, *, foreign: bool
-    ) -> tuple[socket.socket, int]:
-        """Start a container; return its stream, and its main process's number."""
-        own, host = creation(source, sysctls, label)
+        self,
+        source: str,
+        sysctls: Mapping[str, str],
+        label: str,
+        *,
+        foreign: bool,
+        network: str = "none",
+        runtime: str | None = None,
+    ) -> Started:
+        """Start a container in a network of its own, or in another container's."""
+        own, host = creation(source, sysctls, label, network=network, runtime=runtime)
         with self._failing(f"cannot start a container of {source}"):
             made = self._api.create_container(
                 **own, host_config=self._api.create_host_config(**host)
@@ -133,7 +164,8 @@ class Engine:
                 attached = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
                 stream = _plain(self._api.attach_socket(made, params=attached))
                 self._api.start(made)
-                return stream, int(self._api.inspect_container(made)["State"]["Pid"])
+                pid = int(self._api.inspect_container(made)["State"]["Pid"])
+                return Started(stream, pid, str(made))
             except BaseException:
                 if stream is not None:
                     stream.close()

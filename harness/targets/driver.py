@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
+from harness.targets.profile import LeftOut, Profile
 from harness.wire.clock import Clock
 from harness.wire.link import Link
 
@@ -28,10 +29,14 @@ class Facts:
 
     `tick` is the length of the stack's timer tick in seconds (1/HZ on Linux); `wheel` says that its
     timers stand in Linux's timer wheel, so that they may be late by a granule. `model` says that it
-    is made from a document and no real stack, which a ledger is about. `defaults` and
+    is made from a document and no real stack, which a ledger is about. `held_only` says that its
+    state table has the sockets of applications only: neither embryonic connections nor orphans.
+    `defaults` and
     `effective` map knobs (by meaning, as in `linux.toml`) to values: the stack's own, and those
     that this run's settings leave in force before a testcase tunes anything; `fixed` are the knobs
-    that the user has set. `sysctls` are all settings of the stack that a reader may need.
+    that the user has set. `sysctls` are all settings of the stack that a reader may need. `profile`
+    is what it was given of `Settings.profile`, `left_out` what it was not; None where the driver
+    does not know of profiles.
     """
 
     name: str
@@ -43,10 +48,13 @@ class Facts:
     model: bool = False
     capabilities: frozenset[Capability] = frozenset()
     families: tuple[str, ...] = ("ipv4", "ipv6")
+    held_only: bool = False
     defaults: Mapping[str, float] = field(default_factory=dict)
     effective: Mapping[str, float] = field(default_factory=dict)
     fixed: frozenset[str] = frozenset()
     sysctls: Mapping[str, str] = field(default_factory=dict)
+    profile: Mapping[str, str] = field(default_factory=dict)
+    left_out: Sequence[LeftOut] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,8 @@ class Settings:
 
     `sysctls` beat what a testcase tunes; `tuned` says that long timers are shrunk by the driver's
     tuned values; `firewall` holds iptables rules (argument strings, as `-A OUTPUT … -j DROP`) that
-    stand inside the target in every testcase. `options` are those of `registry.OPTIONS` that were
+    stand inside the target in every testcase. `profile` is asked for as far as a target has it; it
+    beats what a testcase tunes, and `sysctls` beat it. `options` are those of `registry.OPTIONS` that were
     given, by name.
     """
 
@@ -63,6 +72,7 @@ class Settings:
     tuned: bool = True
     firewall: Sequence[str] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+    profile: Profile = field(default_factory=Profile)
 
 
 class Reply(Protocol):

@@ -114,8 +114,14 @@ def connect_pair(bench: Namespace, client: Namespace, server: Namespace) -> None
                 _raise_end(routes, port, master=bridge)
 
 
-def configure_stack(namespace: Namespace, where: Address) -> None:
-    """Give a stack its addresses on `INTERFACE`, bring it up, and route everything through it."""
+def configure_stack(
+    namespace: Namespace, where: Address, *, gateway: Mapping[str, str] | None = None
+) -> None:
+    """Give a stack its addresses on `INTERFACE`, bring it up, and route everything through it.
+
+    `gateway` is for stacks that know no route without one.
+    """
+    through = gateway or {}
     with namespace.entered():
         offload.switch_off(INTERFACE)
         with _routes() as routes:
@@ -124,11 +130,13 @@ def configure_stack(namespace: Namespace, where: Address) -> None:
             routes.link("set", index=loopback, state="up")
             routes.link("set", index=index, state="up")
             routes.addr("add", index=index, address=where.addresses["ipv4"], prefixlen=24)
-            routes.route("add", family=socket.AF_INET, dst="0.0.0.0/0", oif=index, scope="link")
+            way = {"gateway": through["ipv4"]} if "ipv4" in through else {"scope": "link"}
+            routes.route("add", family=socket.AF_INET, dst="0.0.0.0/0", oif=index, **way)
             if "ipv6" in families():
                 address = where.addresses["ipv6"]
                 routes.addr("add", index=index, address=address, prefixlen=64, flags=_IFA_F_NODAD)
-                routes.route("add", family=socket.AF_INET6, dst="::/0", oif=index)
+                way = {"gateway": through["ipv6"]} if "ipv6" in through else {}
+                routes.route("add", family=socket.AF_INET6, dst="::/0", oif=index, **way)
 
 
 def disconnect(bench: Namespace) -> None:

@@ -15,6 +15,7 @@ DRIVERS: Mapping[str, str] = MappingProxyType(
     {
         "netns": "harness.targets.netns:NetnsDriver",
         "docker": "harness.targets.containers:DockerDriver",
+        "gvisor": "harness.targets.gvisor:GvisorDriver",
         "lwip": "harness.targets.lwip.driver:LwipDriver",
         "model-rfc9293": "harness.targets.model.kinds:RFC9293",
         "model-linux": "harness.targets.model.kinds:LINUX",

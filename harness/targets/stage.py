@@ -36,9 +36,9 @@ _CLOCK_MONOTONIC_COARSE = 6
 class Stage:
     """Settings, guardian, stamps and processor of one process of the run."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, stack: str = "linux") -> None:
         """Start the guardian and hold the kernel's stamping; UsageError for bad settings."""
-        self._knobs: Knobs = load("linux")
+        self._knobs: Knobs = load(stack)
         self._asked = {sysctls.canonical(name): value for name, value in settings.sysctls.items()}
         self._tuned = self._knobs.tuned() if settings.tuned else {}
         self._present: Mapping[str, str] = {}
@@ -67,7 +67,6 @@ class Stage:
         finally:
             bench.close()
         self._present = before
-        by_name = self._knobs.by_name
         return Facts(
             name=name,
             stack="linux",
@@ -78,9 +77,30 @@ class Stage:
             families=network.families(),
             defaults=self._knobs.values(before),
             effective=self._knobs.values(after),
-            fixed=frozenset(n for n, k in by_name.items() if k.sysctl in self._asked),
+            fixed=self.fixed,
             sysctls=after,
         )
+
+    def meet(self, sysctls: Mapping[str, str]) -> Mapping[str, float]:
+        """Learn what sysctls a stack has that is no kernel's; return its knobs."""
+        self._present = sysctls
+        return self._knobs.values(sysctls)
+
+    @property
+    def asked(self) -> Mapping[str, str]:
+        """The user's sysctls."""
+        return self._asked
+
+    @property
+    def fixed(self) -> frozenset[str]:
+        """The knobs that the user has set."""
+        by_name = self._knobs.by_name
+        return frozenset(name for name, knob in by_name.items() if knob.sysctl in self._asked)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The sysctls that the knobs of the stack are."""
+        return self._knobs.sysctls()
 
     def stay(self) -> None:
         """Bind the process to one processor, so that frames keep their order."""
@@ -88,8 +108,15 @@ class Stage:
             self._move_again = stay_on_one_processor()
 
     def writes(self, knobs: Mapping[str, float] | None = None) -> dict[str, str]:
-        """Spell a stack's sysctls: the user's before `knobs` before tuned values."""
-        values = {**self._tuned, **(knobs or {})}
+        """Spell a stack's sysctls: the user's before `knobs` before tuned values.
+
+        What only Linux has is left out for others.
+        """
+        values = {
+            name: value
+            for name, value in {**self._tuned, **(knobs or {})}.items()
+            if name in self._knobs.by_name or name not in load().by_name
+        }
         return {**self._knobs.writes(values, self._present), **self._asked}
 
     def stop(self) -> None:

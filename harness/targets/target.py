@@ -21,6 +21,7 @@ from harness.wire.clock import Clock
 
 __all__ = ["Call", "Child", "Endpoint", "Listener", "Rule", "Socket", "Target"]
 
+_HELD_ONLY = "shows only the sockets of applications"
 _ABSENT = {errno.ENOENT, errno.EPERM, errno.EACCES, errno.EROFS, errno.EPROTONOSUPPORT}
 
 
@@ -138,7 +139,20 @@ class Target:
         local_port: int | None = None,
         remote: Endpoint | None = None,
     ) -> list[Row]:
-        """Return the rows of this family that fit: any of the states, the ports, the far end."""
+        """Return the rows of this family that fit: any of the states, the ports, the far end.
+
+        Unsupported where rows may be missing.
+        """
+        if self.facts.held_only:
+            raise Unsupported(f"the state table of {self.name} {_HELD_ONLY}")
+        return self._rows(*states, local_port=local_port, remote=remote)
+
+    def _rows(
+        self,
+        *states: State,
+        local_port: int | None = None,
+        remote: Endpoint | None = None,
+    ) -> list[Row]:
         return [
             row
             for row in self.table()
@@ -151,13 +165,30 @@ class Target:
     def state(self, *, local_port: int | None = None, remote: Endpoint | None = None) -> State:
         """Return the state of a connection, or of a port: CLOSED when there is no row.
 
-        A connection counts before the listener on its port. HarnessError for two connections.
+        A connection counts before the listener on its port. HarnessError for two connections,
+        Unsupported for none where a row may be missing.
         """
-        rows = self.rows(local_port=local_port, remote=remote)
+        rows = self._rows(local_port=local_port, remote=remote)
+        if self.facts.held_only and not rows:
+            rows = self._nearly(local_port)
         found = [row for row in rows if row.state != State.LISTEN] or rows[:1]
         if len(found) > 1:
             raise HarnessError(f"the state of {len(found)} connections of {self.name} was asked")
         return State(found[0].state) if found else State.CLOSED
+
+    def _nearly(self, local_port: int | None) -> list[Row]:
+        """Return the one row of a port whose far end the table does not tell: Unsupported if none.
+
+        Such a connection is not open yet, or not any more.
+        """
+        rows = [
+            row
+            for row in self._rows(local_port=local_port)
+            if row.state != State.LISTEN and not row.remote_port
+        ]
+        if len(rows) != 1:
+            raise Unsupported(f"the state table of {self.name} {_HELD_ONLY}")
+        return rows
 
     def sight(self, socket: Socket) -> Callable[[], State]:
         """Return a function that tells a socket's state, also after the application closed it."""
@@ -196,7 +227,9 @@ class Target:
             raise Unsupported(f"{self.name} has no {Capability.KNOBS}")
         for name, value in values.items():
             if name not in table.by_name:
-                raise HarnessError(f"no knob is called {name!r}")
+                if name not in knob_tables.load().by_name:
+                    raise HarnessError(f"no knob is called {name!r}")
+                raise Unsupported(f"{self.name} has no knob {name}")
             sysctl = table.by_name[name].sysctl
             present = self._sysctl(sysctl)
             if present is None:
@@ -228,7 +261,7 @@ class Target:
         )
 
     def _knobs(self) -> Knobs | None:
-        return knob_tables.load() if self.facts.stack == "linux" else None
+        return knob_tables.load(self.facts.stack) if knob_tables.known(self.facts.stack) else None
 
     def _sysctl(self, name: str) -> str | None:
         try:

@@ -106,9 +106,9 @@ def test_a_container_is_created_alone_with_its_sysctls_and_without_more_rights_t
 def test_a_foreign_image_is_given_the_agent_before_it_starts(engine_of):
     """The agent's files are put into a container that is made of somebody else's image."""
     api = Api("python:3-slim")
-    stream, pid = engine_of(api).start("python:3-slim", {}, "run-1", foreign=True)
+    stream, pid, name = engine_of(api).start("python:3-slim", {}, "run-1", foreign=True)
     stream.close()
-    assert pid == 4711
+    assert (pid, name) == (4711, "c1")
     assert [call[0] for call in api.calls] == ["create", "put", "attach", "start"]
     with tarfile.open(fileobj=io.BytesIO(api.calls[1][3])) as put:
         assert image.AGENT.lstrip("/") in put.getnames()
@@ -120,7 +120,7 @@ def test_a_container_that_does_not_start_is_removed(engine_of):
     with pytest.raises(HarnessError) as raised:
         engine_of(api).start("bare", {}, "run-1", foreign=True)
     assert api.calls[-1] == ("remove", "c1")
-    explained = containers._explained("bare", str(raised.value))
+    explained = containers.explained("bare", str(raised.value))
     assert explained == "the image bare has no python3: name one that has, with --docker-image"
 
 
@@ -188,3 +188,12 @@ def test_settings_become_what_a_container_is_created_with(monkeypatch):
     assert stage.writes()["net.ipv4.conf.eth0.rp_filter"] == "1"
     assert containers.creation_sysctls(stage.writes()) == {"net.ipv4.tcp_fin_timeout": "9"}
     stage.stop()
+
+
+def test_a_container_may_join_the_network_of_another_under_another_runtime():
+    """What stands in another container's network is created with its name, and with a runtime."""
+    own, host = docker.creation("i", {}, "run-1", network="container:c1", runtime="other")
+    assert (own["runtime"], host["network_mode"]) == ("other", "container:c1")
+    own, host = docker.creation("i", {}, "run-1")
+    assert "runtime" not in own
+    assert host["network_mode"] == "none"
