@@ -89,19 +89,30 @@ def _ladders(choice: Sequence[Intervals | Shape]) -> bool:
     return any(_ladder(length, ladders, shapes) for length in _lengths(ladders, shapes))
 
 
-def _lengths(ladders: Sequence[Intervals], shapes: Sequence[Shape]) -> set[int]:
-    """Return the numbers of intervals among which one fits, if any does."""
-    if ladders:
-        return {len(one.intervals) for one in ladders}
+def _lengths(ladders: Sequence[Intervals], shapes: Sequence[Shape]) -> list[int]:
+    """Return the numbers of intervals among which one fits, if any does.
+
+    A ladder that is too short shows nothing of a shape, so that shorter ones count only where no
+    longer one may be.
+    """
     found = [one.count for one in shapes if one.count is not None]
-    starts = max((one.start for one in shapes), default=1)
-    return _numbers(found) | ({_FEW + starts} if all(one.high is None for one in found) else set())
+    enough = max((_FEW + one.start for one in shapes), default=0)
+    lengths = {len(one.intervals) for one in ladders} or {enough} | _numbers(found)
+    lengths |= {one.low + enough for one in found if one.low is not None} if not ladders else set()
+    allowed = [length for length in lengths if all(counts(one, length) for one in found)]
+    need = max((_shown(one) for one in shapes), default=0)
+    return [length for length in allowed if length >= need] or allowed
+
+
+def _shown(shape: Shape) -> int:
+    """Return how many intervals a ladder needs to show a shape."""
+    if shape.ratio is not None:
+        return shape.start + 1
+    return 0 if shape.first is None and shape.constant is None else 1
 
 
 def _ladder(length: int, ladders: Sequence[Intervals], shapes: Sequence[Shape]) -> bool:
     if any(len(one.intervals) != length for one in ladders):
-        return False
-    if any(one.count is not None and not counts(one.count, length) for one in shapes):
         return False
     boxes: list[Box] = []
     for place in range(length):
