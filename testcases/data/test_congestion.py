@@ -47,12 +47,13 @@ def test_established_after_a_loss_the_window_grows_slowly(reach, documented):
     """Beyond the threshold a round trip adds one segment at most."""
     peer = reach(State.ESTABLISHED, options=RENO, syn=SYN)
     peer.socket.send(400_000)
+    at = 1 + SIZE * flight(peer)
     first = flight(peer, acknowledge=False)
     for _ in range(3):
-        peer.send(". 1:1(0) ack 1")
+        peer.send(f". 1:1(0) ack {at}")
     flight(peer, acknowledge=False)
     for _ in range(first - 3):
-        peer.send(". 1:1(0) ack 1")
+        peer.send(f". 1:1(0) ack {at}")
     documented("inflated_segments").judge(flight(peer, acknowledge=False))
     ends = [one.seq + len(one.payload) for one in peer.history(". *:*(*)").segments]
     newest = max(ends, default=1)

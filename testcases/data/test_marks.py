@@ -23,7 +23,7 @@ def mark(datagrams, wanted):
     return {one.tos & CE for one in datagrams if one.segment and wanted(one.segment)}
 
 
-@pytest.mark.tuned(tail_loss_probe=0)
+@pytest.mark.tuned(tail_loss_probe=0, ecn=1)
 @pytest.mark.measures("mark_data", "mark_acknowledgment", "mark_retransmission")
 def test_established_data_is_sent_with_a_mark_and_acknowledgments_without(target, peer, documented):
     """New data is marked as capable of ECN; retransmissions and bare ACKs are not."""
@@ -39,6 +39,7 @@ def test_established_data_is_sent_with_a_mark_and_acknowledgments_without(target
     documented("mark_retransmission").judge(peer.datagrams[-1].tos & CE)
 
 
+@pytest.mark.tuned(ecn=1)
 @pytest.mark.measures("mark_ce_answer", "mark_ce_next", "mark_ce_reduced")
 def test_established_congestion_is_told_until_the_peer_has_heard(target, peer):
     """A CE mark is answered with ECE in every ACK until the peer says CWR."""
@@ -51,6 +52,7 @@ def test_established_congestion_is_told_until_the_peer_has_heard(target, peer):
     peer.expect(". 1:1(0) ack 31", measure="mark_ce_reduced")
 
 
+@pytest.mark.tuned(ecn=1)
 @pytest.mark.measures("mark_echo_threshold", "mark_echo_answer")
 def test_established_echo_of_congestion_halves_the_window_and_is_confirmed(
     target, peer, documented
@@ -69,6 +71,7 @@ def test_established_echo_of_congestion_halves_the_window_and_is_confirmed(
     documented("mark_echo_answer").judge(first, within=0.3)
 
 
+@pytest.mark.tuned(ecn=1)
 @pytest.mark.measures("mark_window_probe")
 def test_established_window_probe_is_not_marked(target, peer, documented):
     """A window probe is not marked as capable of ECN."""
@@ -80,6 +83,7 @@ def test_established_window_probe_is_not_marked(target, peer, documented):
     documented("mark_window_probe").judge(peer.datagrams[-1].tos & CE)
 
 
+@pytest.mark.tuned(ecn=1)
 @pytest.mark.measures("mark_not_agreed")
 def test_established_data_is_not_marked_where_nobody_agreed(reach, documented):
     """Without agreement data is not marked as capable of ECN."""
@@ -89,6 +93,7 @@ def test_established_data_is_not_marked_where_nobody_agreed(reach, documented):
     documented("mark_not_agreed").judge(peer.datagrams[-1].tos & CE)
 
 
+@pytest.mark.tuned(ecn=1)
 @pytest.mark.measures("mark_outside")
 def test_established_mark_outside_the_window_is_ignored(target, peer):
     """A CE mark on a segment outside the window is not told."""

@@ -6,6 +6,9 @@ import pytest
 
 from harness import State
 
+LONGEST = 120.0
+"""Seconds: twice the least that RFC 6298 allows for the longest time-out."""
+
 
 @pytest.mark.measures("probe_first", "probe_ladder", "probe_states", "probe_then_data")
 def test_established_closed_window_is_probed_for_as_long_as_probes_are_answered(reach, documented):
@@ -16,11 +19,11 @@ def test_established_closed_window_is_probed_for_as_long_as_probes_are_answered(
     closed = peer.now
     peer.socket.send(10)
     stamps = []
-    for _ in range(5):
-        peer.expect(". *:*(*) ack 1", within=10.0)
+    while len(stamps) < 5 and peer.observe(LONGEST) is not None:
         stamps.append(peer.last_stamp)
         peer.send(". 1:1(0) ack 1 win 0")
-    documented("probe_first").judge(stamps[0] - closed)
+    first = stamps[0] - closed if stamps else None
+    documented("probe_first").judge((first or LONGEST, first))
     documented("probe_ladder").judge([b - a for a, b in itertools.pairwise(stamps)])
     documented("probe_states").judge([peer.state()])
     peer.send(". 1:1(0) ack 1 win 1000")

@@ -37,7 +37,7 @@ def synchronize(c: Connection, segment: Segment) -> None:
     # The window of a SYN is never scaled.
     c.snd_wnd = c.max_snd_wnd = segment.window
     c.snd_wl1, c.snd_wl2 = segment.seq, segment.ack
-    c.congestion.begin(c.snd_mss, syn_lost=c.retransmits > 1)
+    c.congestion.begin(c.snd_mss, syn_lost=False)
 
 
 def established(c: Connection) -> None:
@@ -46,6 +46,7 @@ def established(c: Connection) -> None:
     if c.retransmits:
         # RFC 6298 section 5.7: after a lost SYN the RTO begins at 3 seconds.
         c.round_trip.rto = max(3.0, c.round_trip.rto if c.round_trip.smoothed else 0.0)
+        c.congestion.begin(c.snd_mss, syn_lost=True)
     c.retransmits = 0
     timeouts.keep_alive(c)
     if c.listener is not None:
