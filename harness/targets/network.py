@@ -49,7 +49,7 @@ _BENCH_SYSCTLS = {
 }
 
 # Some of these a namespace inherits from the host; a testcase must not depend on the host.
-_STACK_SYSCTLS = {
+STACK_SYSCTLS = {
     "net.ipv4.conf.all.rp_filter": "0",
     "net.ipv4.conf.default.rp_filter": "0",
     "net.ipv4.conf.all.forwarding": "0",
@@ -85,7 +85,7 @@ def families() -> tuple[str, ...]:
 
 def connect_peer(bench: Namespace, target: Namespace) -> None:
     """Join bench and target with a veth pair; the bench's end, `LINK`, is up and has no address."""
-    target.write(_there(_STACK_SYSCTLS))
+    target.write(_there(STACK_SYSCTLS))
     with bench.entered():
         write_sysctls(_there(_BENCH_SYSCTLS))
         with _routes() as routes:
@@ -97,8 +97,8 @@ def connect_peer(bench: Namespace, target: Namespace) -> None:
 
 def connect_pair(bench: Namespace, client: Namespace, server: Namespace) -> None:
     """Join two stacks by a bridge in the bench; its ports are `CLIENT_PORT` and `SERVER_PORT`."""
-    client.write(_there(_STACK_SYSCTLS))
-    server.write(_there(_STACK_SYSCTLS))
+    client.write(_there(STACK_SYSCTLS))
+    server.write(_there(STACK_SYSCTLS))
     with bench.entered():
         write_sysctls(_there(_BENCH_SYSCTLS))
         with _routes() as routes:
