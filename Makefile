@@ -6,6 +6,8 @@ PYTHON ?= python3
 TARGET ?= netns
 TIMERS ?= tuned
 REPORTS ?= reports
+# `host` takes over this machine's settings, a path those of a sysctl.d file or folder.
+PROFILE ?=
 PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,11 +17,11 @@ WORKERS ?= $(if $(filter documented,$(TIMERS)),28,18)
 # Every worker would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: conformance test check setup packages coverage clean
+.PHONY: conformance test check setup packages clean
 
 conformance: setup packages
 	$(BIN)/pytest testcases $(addprefix --target ,$(TARGET)) --timers $(TIMERS) \
-		-n $(WORKERS) --reports $(REPORTS) --alluredir $(REPORTS)/allure-results \
+		$(addprefix --sysctl-from ,$(PROFILE)) -n $(WORKERS) --reports $(REPORTS) --alluredir $(REPORTS)/allure-results \
 		--clean-alluredir --junit-xml $(REPORTS)/junit.xml $(PYTEST_ARGS)
 
 test: setup
@@ -29,6 +31,7 @@ check: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/tcpspec coverage --check
 
 setup: $(VENV)/.complete
 

@@ -12,6 +12,9 @@ from harness.errors import UsageError
 from harness.reporting import coverage, snapshot
 from harness.reporting.text import printable
 
+USUAL = Path()
+"""Stands for the snapshot that is kept beside the testcases."""
+
 
 def add(commands: Any) -> None:
     """Declare the command."""
@@ -20,8 +23,9 @@ def add(commands: Any) -> None:
     add = parser.add_argument
     add("--format", choices=("text", "json"), default="text")
     add("--document", metavar="ID", help="only the claims of this document")
-    add("--snapshot", type=Path, metavar="FILE", help="write coverage as a text to keep")
-    add("--check", type=Path, metavar="FILE", help="fail if coverage is less than a snapshot's")
+    kept: dict[str, Any] = {"nargs": "?", "const": USUAL, "type": Path, "metavar": "FILE"}
+    add("--snapshot", **kept, help="write coverage as a text to keep (testcases/coverage.txt)")
+    add("--check", **kept, help="fail if coverage is less than a snapshot's (as above)")
 
 
 def _coverage(options: argparse.Namespace) -> int:
@@ -31,10 +35,12 @@ def _coverage(options: argparse.Namespace) -> int:
         if one.measure not in library.measures:
             raise UsageError(f"{one.path}:{one.line}: no measure is called '{one.measure}'")
     covered = coverage.cover(library, found, root, last_run(options))
+    folder = options.testcases.name if options.testcases else "testcases"
+    usual = root / folder / snapshot.FILE_NAME
     if options.check:
-        return _check(options.check, covered)
+        return _check(usual if options.check == USUAL else options.check, covered)
     if options.snapshot:
-        snapshot.write(options.snapshot, covered)
+        snapshot.write(usual if options.snapshot == USUAL else options.snapshot, covered)
         return 0
     if options.document:
         document = library.document(options.document)

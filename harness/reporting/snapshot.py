@@ -11,6 +11,9 @@ from pathlib import Path
 from harness.errors import UsageError
 from harness.reporting.coverage import Covered, Status
 
+FILE_NAME = "coverage.txt"
+"""The snapshot that is kept beside the testcases."""
+
 HEAD = "# Claims and what judges them; `tcpspec coverage --snapshot FILE` writes this file.\n"
 WORDS = {Status.WAITING: "no-testcase", Status.OPEN: "open", Status.UNOBSERVABLE: "unobservable"}
 

@@ -106,6 +106,14 @@ def test_the_check_fails_when_coverage_shrinks_and_says_how(here, capsys):
     assert "tcpspec coverage --snapshot kept" in shown
 
 
+def test_without_a_name_the_snapshot_lies_beside_the_testcases(here, capsys):
+    """Both options mean testcases/coverage.txt, wherever the command is run."""
+    assert cli.main(["coverage", "--snapshot"]) == 0
+    assert cli.main(["coverage", "--check", "--testcases", str(here / "testcases")]) == 0
+    assert (here / "testcases" / "coverage.txt").exists()
+    assert "has not shrunk" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("verdict", "status"), [("conforms", 0), ("deviates", 1)])
 def test_compare_tells_by_its_exit_status_whether_runs_differ(here, capsys, verdict, status):
     """Status 0 says that nothing differs, 1 that something does, in every format."""

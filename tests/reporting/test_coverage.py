@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from harness.documents.library import Library
 from harness.errors import UsageError
 from harness.reporting import coverage, snapshot
 from harness.reporting.marked import scan
@@ -137,3 +138,12 @@ def test_a_damaged_snapshot_is_refused_with_its_line(tmp_path, line):
     (tmp_path / "snapshot").write_text(f"# comment\n\n{line}\n")
     with pytest.raises(UsageError, match="snapshot:3: not a line"):
         snapshot.read(tmp_path / "snapshot")
+
+
+def test_the_kept_snapshot_holds():
+    """No claim that was judged when the snapshot was kept is left unjudged unseen."""
+    testcases = world.ROOT / "testcases"
+    found = coverage.cover(Library.load(), scan(testcases), world.ROOT)
+    kept = snapshot.read(testcases / snapshot.FILE_NAME)
+    assert kept
+    assert snapshot.lost(kept, snapshot.rows(found)) == []
