@@ -2,9 +2,11 @@
 
 import re
 import shutil
+import textwrap
 
 import pytest
 
+from harness import documents
 from harness.documents.library import Library, tuned
 from harness.errors import UsageError
 from harness.targets.driver import Facts
@@ -15,6 +17,19 @@ CLAIM = (
     '\n[[claim]]\nid = "MINE:1"\nstrength = "MUST"\ntopic = "t"\nsays = "It is so."\n'
     'judged = [{ measure = "truth", expect = true }]\n'
 )
+
+
+def test_the_example_of_the_format_can_be_read(tmp_path):
+    """What the package's docstring shows as a document is one."""
+    lines = (documents.__doc__ or "").splitlines()
+    start = lines.index("    [document]")
+    end = next(n for n in range(start, len(lines)) if lines[n] and not lines[n].startswith("    "))
+    text = textwrap.dedent("\n".join(lines[start:end]))
+    (tmp_path / "rfc9293.toml").write_text(text)
+    library = Library.load(tmp_path)
+    (claim,) = [one for one in library.claims.values() if one.document.id == "rfc9293"]
+    assert claim.id == "RFC9293:MUST-13"
+    assert len(claim.judged) == 4
 
 
 @pytest.fixture
