@@ -1,9 +1,10 @@
 """Peer: the far end of one connection, as a testcase plays it."""
 
+import contextlib
 import dataclasses
 import itertools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,9 @@ from harness.states import State
 
 POLL = 0.02
 """Seconds between two looks at a state table while something is waited for."""
+
+AT_ONCE = 0.25
+"""Seconds in which what is sent "at once" has left: well below any limit by the second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,15 @@ class Peer:
         self.bench.station.answers_for(fields["source"])
         self.bench.station.send(Datagram(content=absolute, **fields))
         self.connection.sent(absolute)
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Mean what is done inside to happen at once; Inconclusive if it took too long for that."""
+        start = self.now
+        yield
+        self.bench.pump()
+        if (took := self.now - start) > AT_ONCE:
+            raise Inconclusive(f"what was to happen at once took {took:.3f} s")
 
     def send_icmp(
         self, problem: Problem, *, seq: int | None = None, mtu: int = 0, octets: int = 8

@@ -25,9 +25,10 @@ def test_established_restarted_peer_resets_after_the_challenge(reach, documented
 def test_established_many_resets_in_the_window_draw_few_challenges(reach, documented):
     """Challenge ACKs of one connection are limited in rate, and go on later."""
     peer = reach(State.ESTABLISHED)
-    for _ in range(MANY):
-        peer.send("R 101:101(0)")
-    peer.fence()
+    with peer.at_once():
+        for _ in range(MANY):
+            peer.send("R 101:101(0)")
+        peer.fence()
     documented("challenge_count").judge(len(peer.history(".").stamps))
     peer.discard()
     peer.wait(1.0)
@@ -38,9 +39,10 @@ def test_established_many_resets_in_the_window_draw_few_challenges(reach, docume
 def test_established_many_segments_outside_the_window_draw_few_answers(reach, documented):
     """Answers to invalid segments of one connection are limited in rate."""
     peer = reach(State.ESTABLISHED)
-    for _ in range(MANY):
-        peer.send(f". {FAR}:{FAR}(0) ack 1")
-    peer.fence()
+    with peer.at_once():
+        for _ in range(MANY):
+            peer.send(f". {FAR}:{FAR}(0) ack 1")
+        peer.fence()
     documented("challenge_invalid_count").judge(len(peer.history(".").stamps))
 
 
@@ -49,9 +51,10 @@ def test_established_many_segments_outside_the_window_draw_few_answers(reach, do
 def test_established_without_the_limit_every_invalid_segment_is_answered(reach, documented):
     """With the limit off every segment outside the window draws an ACK."""
     peer = reach(State.ESTABLISHED)
-    for _ in range(MANY):
-        peer.send(f". {FAR}:{FAR}(0) ack 1")
-    peer.fence()
+    with peer.at_once():
+        for _ in range(MANY):
+            peer.send(f". {FAR}:{FAR}(0) ack 1")
+        peer.fence()
     documented("challenge_unlimited_count").judge(len(peer.history(".").stamps))
 
 
@@ -59,9 +62,10 @@ def test_established_without_the_limit_every_invalid_segment_is_answered(reach, 
 def test_established_every_connection_has_a_limit_of_its_own(reach, documented):
     """What is answered on one connection is not taken from another."""
     peers = [reach(State.ESTABLISHED, peer=reach.another()) for _ in range(MANY)]
-    for peer in peers:
-        peer.send("R 101:101(0)")
-        peer.fence()
+    with peers[0].at_once():
+        for peer in peers:
+            peer.send("R 101:101(0)")
+            peer.fence()
     answered = [peer for peer in peers if peer.history(". 1:1(0) ack 1").stamps]
     documented("challenge_connections_count").judge(len(answered))
 
@@ -71,8 +75,9 @@ def test_established_every_connection_has_a_limit_of_its_own(reach, documented):
 def test_established_common_limit_of_challenges_is_heeded(reach, documented):
     """An administrator can limit the challenge ACKs of all connections together."""
     peers = [reach(State.ESTABLISHED, peer=reach.another()) for _ in range(MANY)]
-    for peer in peers:
-        peer.send("R 101:101(0)")
-        peer.fence()
+    with peers[0].at_once():
+        for peer in peers:
+            peer.send("R 101:101(0)")
+            peer.fence()
     answered = [peer for peer in peers if peer.history(". 1:1(0) ack 1").stamps]
     documented("challenge_limit_heeded").judge(0 < len(answered) < MANY)

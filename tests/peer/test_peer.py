@@ -1,5 +1,6 @@
 """The peer: it sends, expects, waits and looks, on a link where nothing is left to chance."""
 
+import contextlib
 import dataclasses
 
 import pytest
@@ -562,3 +563,12 @@ def test_options_of_what_is_expected_may_be_left_out():
     assert Timestamps(7, 9) in made.peer.expect(". 1:1(0) ack 1").options
     with pytest.raises(UsageError, match="nonsense"):
         made.peer.expect("nonsense")
+
+
+@pytest.mark.parametrize(("seconds", "fits"), [(0.2, True), (0.3, False)])
+def test_what_happens_at_once_takes_no_time_to_speak_of(seconds, fits):
+    """A machine that was held up meanwhile has not done what was to be done at once."""
+    peer = established().peer
+    expected = contextlib.nullcontext() if fits else pytest.raises(Inconclusive, match="at once")
+    with expected, peer.at_once():
+        peer.wait(seconds)
