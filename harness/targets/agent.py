@@ -29,6 +29,8 @@ sockets and processes are the agent's own numbers.
     receive socket [size] [urgent] [peek]  octets; "" is the end of file          may take long
     wait socket events                     the events that are there, any of      may take long
                                            POLLIN POLLOUT POLLPRI POLLRDHUP POLLERR POLLHUP
+    finish socket                          octets read until the end of the file,     may take long
+                                           upon which sending is shut down at once
     shutdown socket how                    null; how is "read", "write" or "both"
     close socket                           null; calls under way end with ECANCELED; takes long
                                            where SO_LINGER makes close() wait
@@ -330,6 +332,21 @@ class Sending:
                 return self.sent
 
 
+class Finishing:
+    """A program that reads until the end of the file and then has no more to say."""
+
+    def __init__(self, held: socket.socket) -> None:
+        self._socket = held
+        self._octets = 0
+
+    def __call__(self) -> int:
+        """Go on reading."""
+        while octets := self._socket.recv(_RECEIVE_LIMIT):
+            self._octets += len(octets)
+        self._socket.shutdown(socket.SHUT_WR)
+        return self._octets
+
+
 class Connecting:
     """A connect() that is asked again until it is over.
 
@@ -582,6 +599,10 @@ class Agent:
         flags = (socket.MSG_OOB if urgent else 0) | (socket.MSG_PEEK if request.get("peek") else 0)
         return Call(lambda: _text(held.recv(size, flags)), None if urgent else "read")
 
+    def _finish(self, request: Request) -> Any:
+        """Read until the end of the file, and send the own FIN before anybody is asked."""
+        return Call(Finishing(self._socket(request).socket), "read")
+
     def _wait(self, request: Request) -> Any:
         held = self._socket(request).socket
         names = request.get("events")
@@ -831,6 +852,7 @@ class Agent:
         "accept": _accept,
         "send": _send,
         "receive": _receive,
+        "finish": _finish,
         "wait": _wait,
         "shutdown": _shutdown,
         "close": _close,

@@ -81,7 +81,9 @@ class Library:
 
     def socket(self, family: int) -> int:
         """Make a stream socket that does not block."""
-        return self.nonblocking(self._checked(self._calls.lwip_socket(family, socket.SOCK_STREAM, 0)))
+        return self.nonblocking(
+            self._checked(self._calls.lwip_socket(family, socket.SOCK_STREAM, 0))
+        )
 
     def nonblocking(self, number: int) -> int:
         """Have the calls of a socket not block; return it."""
@@ -110,9 +112,7 @@ class Library:
 
     def send(self, number: int, data: bytes, flags: int) -> int:
         """Send; return how many octets were taken."""
-        return self._checked(
-            self._calls.lwip_send(number, data, ctypes.c_size_t(len(data)), flags)
-        )
+        return self._checked(self._calls.lwip_send(number, data, ctypes.c_size_t(len(data)), flags))
 
     def receive(self, number: int, size: int, flags: int) -> bytes:
         """Receive; no octets are the end."""
