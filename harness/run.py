@@ -1,14 +1,16 @@
 """Run: what the user asked for, and the targets that were started for it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.documents.library import Library
 from harness.errors import UsageError
 from harness.judgement.ledger import Ledger
 from harness.targets.driver import Driver, Facts, Settings
+from harness.targets.profile import LeftOut, Profile
 from harness.targets.registry import driver
+from harness.targets.sysctls import canonical
 from harness.wire.saboteur import Sabotage, parse_sabotage
 
 
@@ -65,7 +67,7 @@ class Run:
             if missing is not None:
                 raise UsageError(f"target {name} cannot run here: {missing}")
             started = kind()
-            self._facts[name] = started.start(self.settings)
+            self._facts[name] = _told(name, started.start(self.settings), self.settings.profile)
             self._drivers[name] = started
         return self._facts[name]
 
@@ -96,8 +98,22 @@ class Run:
         times = (self.library.nominal(one, facts, knobs=effective) for one in measures)
         return max((time for time in times if time is not None), default=None)
 
+    def fixed(self, name: str) -> frozenset[str]:
+        """Return the sysctls of a target that the user has set, here or by a profile."""
+        asked = {canonical(one) for one in self.settings.sysctls}
+        return frozenset(asked | self.start(name).profile.keys())
+
     def stop(self) -> None:
         """Stop every driver; a second call does nothing."""
         while self._drivers:
             _, started = self._drivers.popitem()
             started.stop()
+
+
+def _told(name: str, facts: Facts, profile: Profile) -> Facts:
+    """Say of a profile that a driver does not look at that it is left out."""
+    if facts.left_out is not None or not profile:
+        return facts
+    sources = ", ".join(dict.fromkeys(one.source.partition(":")[0] for one in profile.settings))
+    why = f"{name} takes its settings by --sysctl only"
+    return replace(facts, left_out=(LeftOut("all settings", "", sources, why),))

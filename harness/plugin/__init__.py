@@ -2,6 +2,7 @@
 
 pytest_plugins = (
     "harness.plugin.options",
+    "harness.plugin.profile",
     "harness.plugin.start",
     "harness.plugin.collection",
     "harness.plugin.fixtures",

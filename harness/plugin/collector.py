@@ -16,7 +16,7 @@ import pytest
 
 from harness.judgement.verdict import Judgement
 from harness.order import YIELDS, yields
-from harness.reporting import allure
+from harness.reporting import allure, profile
 from harness.reporting.journal import Journal
 from harness.reporting.marked import Marked
 from harness.reporting.progress import Progress
@@ -139,8 +139,16 @@ class Collector:
         if self._progress is not None:
             self._progress.end()
         targets = [
-            RunTarget(facts.name, facts.stack, facts.version, dict(facts.sysctls))
+            RunTarget(
+                facts.name,
+                facts.stack,
+                facts.version,
+                dict(facts.sysctls),
+                dict(facts.profile),
+                None if given is None else [one.as_json() for one in given],
+            )
             for facts in self.run.facts.values()
+            for given in (facts.left_out if self.run.settings.profile else None,)
         ]
         self.journal.finish(targets, self.started, time.monotonic() - self.began)
         folder = getattr(self.config.option, "allure_report_dir", None)
@@ -151,6 +159,10 @@ class Collector:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Tell the user what was judged, deviations first, and how long things took."""
+        if self.run.settings.profile:
+            terminalreporter.section("profile")
+            for line in profile.lines(self.run.facts.values()):
+                terminalreporter.write_line(line)
         terminalreporter.section("documents and deviations")
         if self.journal.interrupted is not None:
             terminalreporter.write_line(

@@ -56,7 +56,7 @@ def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
         (max(run.patience, VIRTUAL_PATIENCE) if facts.virtual else run.patience) + SPARE,
         knobs=knobs_of(item),
         sabotage=run.sabotage,
-        fixed=frozenset(run.settings.sysctls),
+        fixed=run.fixed(name),
     )
     item.stash[TRIAL] = made
     if family not in facts.families:

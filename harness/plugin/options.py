@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
+from harness.plugin.profile import profile_of
 from harness.run import Run
 from harness.targets.driver import Settings
 from harness.targets.registry import OPTIONS
@@ -76,6 +77,7 @@ def run_of(config: pytest.Config) -> Run:
                 sysctls=_sysctls(option.sysctl),
                 tuned=option.timers == "tuned",
                 firewall=tuple(option.firewall),
+                profile=profile_of(config),
                 options={
                     one.name: value
                     for one in OPTIONS

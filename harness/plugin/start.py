@@ -8,6 +8,7 @@ import pytest
 from harness.order import NICENESS, YIELDS
 from harness.plugin.collector import Collector
 from harness.plugin.options import run_of, usage
+from harness.plugin.profile import profile_of
 from harness.reporting.journal import Journal
 from harness.reporting.marked import scan
 from harness.targets.guardian import die_with_parent
@@ -27,6 +28,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if config.option.collectonly or not _about_testcases(config):
         return
     with usage():
+        profile_of(config)  # the host's network is left behind with what comes next
         if any(driver(name).privileged for name in config.option.target or ["netns"]):
             ensure_privileges()
         run = run_of(config)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,21 +47,30 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class RunTarget:
-    """A target of a run: its name, its stack, and the sysctls in force before any testcase."""
+    """A target of a run: its name, its stack, and the sysctls in force before any testcase.
+
+    `profile` are those that came from this machine or from files, `left_out` those that the target
+    was not given, each with its reason.
+    """
 
     name: str
     stack: str
     version: str
     sysctls: Mapping[str, str]
+    profile: Mapping[str, str] = field(default_factory=dict)
+    left_out: Sequence[Mapping[str, str]] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `verdicts.json` holds."""
-        return {
+        table = {
             "name": self.name,
             "stack": self.stack,
             "version": self.version,
             "sysctls": dict(self.sysctls),
         }
+        if self.left_out is None:
+            return table
+        return table | {"profile": dict(self.profile), "left_out": list(self.left_out)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,9 +63,9 @@ class Settings:
 
     `sysctls` beat what a testcase tunes; `tuned` says that long timers are shrunk by the driver's
     tuned values; `firewall` holds iptables rules (argument strings, as `-A OUTPUT … -j DROP`) that
-    stand inside the target in every testcase. `profile` is asked for as far as a target has it; it
-    beats what a testcase tunes, and `sysctls` beat it. `options` are those of `registry.OPTIONS` that were
-    given, by name.
+    stand inside the target in every testcase. `options` are those of `registry.OPTIONS` that were
+    given, by name. `profile` is asked for as far as a target has it; it beats what a testcase
+    tunes, and `sysctls` beat it.
     """
 
     sysctls: Mapping[str, str] = field(default_factory=dict)

@@ -40,6 +40,8 @@ class Stage:
         """Start the guardian and hold the kernel's stamping; UsageError for bad settings."""
         self._knobs: Knobs = load(stack)
         self._asked = {sysctls.canonical(name): value for name, value in settings.sysctls.items()}
+        self._profile = settings.profile
+        self._taken: Mapping[str, str] = {}
         self._tuned = self._knobs.tuned() if settings.tuned else {}
         self._present: Mapping[str, str] = {}
         self._move_again: Callable[[], None] | None = None
@@ -60,7 +62,10 @@ class Stage:
             network.connect_peer(bench, scratch)
             with scratch.entered():
                 before = sysctls.effective(self._knobs.sysctls())
-                write_sysctls(self._knobs.writes(self._tuned, before))
+            self._taken, left_out = sysctls.admit(self._profile, scratch)
+            with scratch.entered():
+                writes = self._knobs.writes(self._tuned, before)
+                write_sysctls({**writes, **self._taken})
             sysctls.check(self._asked, scratch)
             with scratch.entered():
                 after = sysctls.effective(self._knobs.sysctls())
@@ -79,6 +84,8 @@ class Stage:
             effective=self._knobs.values(after),
             fixed=self.fixed,
             sysctls=after,
+            profile=self._taken,
+            left_out=left_out,
         )
 
     def meet(self, sysctls: Mapping[str, str]) -> Mapping[str, float]:
@@ -95,7 +102,8 @@ class Stage:
     def fixed(self) -> frozenset[str]:
         """The knobs that the user has set."""
         by_name = self._knobs.by_name
-        return frozenset(name for name, knob in by_name.items() if knob.sysctl in self._asked)
+        asked = self._asked.keys() | self._taken.keys()
+        return frozenset(name for name, knob in by_name.items() if knob.sysctl in asked)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -117,7 +125,7 @@ class Stage:
             for name, value in {**self._tuned, **(knobs or {})}.items()
             if name in self._knobs.by_name or name not in load().by_name
         }
-        return {**self._knobs.writes(values, self._present), **self._asked}
+        return {**self._knobs.writes(values, self._present), **self._taken, **self._asked}
 
     def stop(self) -> None:
         """Give everything back; a second call does nothing."""

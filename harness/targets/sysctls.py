@@ -3,10 +3,12 @@
 import difflib
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import UsageError
 from harness.targets.namespace import Namespace, read_sysctls, sysctl_path, write_sysctls
+from harness.targets.profile import LeftOut, Profile, chosen, left_out
 
 _ROOT = Path("/proc/sys")
 
@@ -64,6 +66,21 @@ _MACHINE = frozenset(
     }
 )
 
+# What the link of a testcase, and the fence behind its segments, cannot do without.
+_OURS = frozenset(
+    {
+        "accept_dad",
+        "accept_ra",
+        "addr_gen_mode",
+        "autoconf",
+        "dad_transmits",
+        "disable_ipv6",
+        "icmp_echo_ignore_all",
+        "net.ipv6.icmp.echo_ignore_all",
+        "router_solicitations",
+    }
+)
+
 # Private to the namespace, and of no use to a reader.
 _SECRET = frozenset({"net.ipv4.tcp_fastopen_key"})
 
@@ -114,6 +131,41 @@ def check(asked: Mapping[str, str], namespace: Namespace) -> None:
                     complaint = f"the kernel refuses this value ({error.strerror})"
         if complaint is not None:
             raise UsageError(f"--sysctl {name}={value}: {complaint}")
+
+
+def admit(profile: Profile, namespace: Namespace) -> tuple[dict[str, str], tuple[LeftOut, ...]]:
+    """Set a profile in a scratch namespace; return what was set, and what was left out, with why.
+
+    Where a setting that was only found in force is in force there too, there is nothing to be set.
+    """
+    with namespace.entered():
+        found, missed = chosen(profile, _names() if profile else ())
+    taken: dict[str, str] = {}
+    refused = list(missed)
+    for name, setting in found.items():
+        value, path = setting.value or "", sysctl_path(name)
+        on_host = path.exists()
+        with namespace.entered():
+            if not setting.named and read_sysctls((name,)).get(name) == value:
+                continue
+            reason = _unfit(name) or _complaint(name, path, on_host=on_host)
+            try:
+                if reason is None:
+                    write_sysctls({name: value})
+            except OSError as error:
+                reason = f"the kernel refuses this value ({error.strerror})"
+        if reason is None:
+            taken[name] = value
+        else:
+            refused.append(left_out(replace(setting, name=name), reason))
+    return taken, tuple(refused)
+
+
+def _unfit(name: str) -> str | None:
+    """Say why a sysctl is not taken over, though it could be set, or None."""
+    if name in _OURS or name.rpartition(".")[2] in _OURS:
+        return "the link of a testcase needs it as it is"
+    return None
 
 
 def _complaint(name: str, path: Path, *, on_host: bool) -> str | None:

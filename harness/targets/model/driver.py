@@ -14,6 +14,7 @@ from harness.targets.model.interface import Interface
 from harness.targets.model.parameters import Kind, Parameters
 from harness.targets.model.stack import Stack
 from harness.targets.model.user import User
+from harness.targets.profile import LeftOut, Profile, chosen, left_out
 from harness.wire.link import Link
 from harness.wire.memory import MemoryLink, VirtualClock, memory_pair
 
@@ -83,8 +84,10 @@ class ModelDriver:
         if unknown := sorted(set(settings.sysctls) - set(kind.sysctls)):
             raise UsageError(f"{self._name} has no sysctl {unknown[0]}: leave it out")
         self._rules = [_words(rule) for rule in settings.firewall]
-        self._texts = {**kind.sysctls, **settings.sysctls}
+        taken, left = self._admitted(settings.profile)
+        self._texts = {**kind.sysctls, **taken, **settings.sysctls}
         table = knob_tables.load(kind.stack).by_name if kind.sysctls else {}
+        asked = settings.sysctls.keys() | taken.keys()
         self._started = True
         return Facts(
             name=self._name,
@@ -95,9 +98,29 @@ class ModelDriver:
             capabilities=CAPABILITIES | ({Capability.KNOBS} if kind.sysctls else set()),
             defaults=kind.knob_values(),
             effective=kind.knob_values(self._texts),
-            fixed=frozenset(n for n, k in table.items() if k.sysctl in settings.sysctls),
+            fixed=frozenset(n for n, k in table.items() if k.sysctl in asked),
             sysctls=self._texts,
+            profile=taken,
+            left_out=left,
         )
+
+    def _admitted(self, profile: Profile) -> tuple[dict[str, str], tuple[LeftOut, ...]]:
+        """Return what of a profile the model can be given, and what it cannot, with why."""
+        found, missed = chosen(profile, self._kind.sysctls)
+        refused = list(missed)
+        taken: dict[str, str] = {}
+        for name, setting in found.items():
+            value = setting.value or ""
+            if name not in self._kind.sysctls:
+                refused.append(left_out(setting, f"{self._name} has no such sysctl"))
+            elif setting.named or value != self._kind.sysctls[name]:
+                try:
+                    self._kind.with_sysctls({**self._kind.sysctls, name: value})
+                except (ValueError, ArithmeticError):
+                    refused.append(left_out(setting, "this is no value of it"))
+                else:
+                    taken[name] = value
+        return taken, tuple(refused)
 
     def world(self, *, pair: bool = False, knobs: Mapping[str, float] | None = None) -> ModelWorld:
         """Make a fresh world, its models tuned: user's sysctls before `knobs`."""
