@@ -41,6 +41,20 @@ class Ladder:
         """Return the seconds between each segment and the next."""
         return [later - earlier for earlier, later in itertools.pairwise(self.stamps)]
 
+    @property
+    def began(self) -> float:
+        """When the first came; Inconclusive if none did."""
+        if not self.stamps:
+            raise Inconclusive("no segment came of those that are timed")
+        return self.stamps[0]
+
+    @property
+    def newest(self) -> Segment:
+        """The last segment; Inconclusive if none came."""
+        if not self.segments:
+            raise Inconclusive("no segment came of those that are looked at")
+        return self.segments[-1]
+
 
 class Peer:
     """The far end of one connection.

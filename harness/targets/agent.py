@@ -1031,9 +1031,9 @@ def parse_counters(text: str) -> dict[str, int]:
 
 
 class Program:
-    """The agent on a pair of descriptors, until its input closes."""
+    """An agent, or what does as one, on a pair of descriptors, until its input closes."""
 
-    def __init__(self, source: int, sink: int, agent: Agent) -> None:
+    def __init__(self, source: int, sink: int, agent: Any) -> None:
         self._source = source
         self._sink = sink
         self._agent = agent

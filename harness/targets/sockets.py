@@ -75,6 +75,13 @@ class Socket:
         text = "recv(MSG_OOB)" if urgent else "recv()"
         return self._start("receive", text, read=_octets, size=size, urgent=urgent, peek=peek)
 
+    def finish(self) -> Call:
+        """Read until the end of the file, then shut sending down at once; its value is the octets.
+
+        That is what a program does that closes when its peer has: no request goes in between.
+        """
+        return self._start("finish", "recv() to the end", read=natural)
+
     def wait_for(self, *events: str) -> Call:
         """Wait for POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLERR or POLLHUP, any of those named."""
         return self._start("wait", f"poll({', '.join(events)})", read=list, events=list(events))

@@ -260,6 +260,13 @@ class Target:
             "counters", found, lambda value: {str(key): int(value[key]) for key in value}
         )
 
+    def counter(self, name: str) -> int:
+        """Return one of the stack's counters; Unsupported if it has none of that name."""
+        counters = self.counters()
+        if name not in counters:
+            raise Unsupported(f"{self.name} has no counter {name}")
+        return counters[name]
+
     def _knobs(self) -> Knobs | None:
         return knob_tables.load(self.facts.stack) if knob_tables.known(self.facts.stack) else None
 

@@ -39,7 +39,7 @@ def test_closing_what_was_lost_is_sent_again(reach, documented):
     """In CLOSING either side repeats what the other did not get, and TIME-WAIT follows."""
     peer = reach(State.CLOSING)
     peer.answer("F. 1:1(0) ack 1", measure="closing_late_fin")
-    peer.expect("F. 1:1(0) ack 2", within=3.0, measure="closing_repeat")
+    peer.expect("F. 1:1(0) ack 2", within=30.0, measure="closing_repeat")
     before = peer.state()
     peer.send(". 2:2(0) ack 2")
     peer.fence()
@@ -51,7 +51,7 @@ def test_fin_wait_1_lost_fin_is_sent_again_and_closing_goes_on(reach, documented
     """A FIN that was lost is sent again; the ACK of the repetition leads to FIN-WAIT-2."""
     peer = reach(State.FIN_WAIT_1)
     before = peer.state()
-    peer.expect("F. 1:1(0) ack 1", within=3.0, measure="fin_wait_1_repeat")
+    peer.expect("F. 1:1(0) ack 1", within=30.0, measure="fin_wait_1_repeat")
     peer.send(". 1:1(0) ack 2")
     peer.fence()
     documented("fin_wait_1_repeat_states").judge([before, peer.state()])
@@ -62,7 +62,7 @@ def test_last_ack_lost_acknowledgment_has_the_fin_repeated(reach, documented):
     """Without the last ACK the FIN is sent again; the ACK of the repetition ends all."""
     peer = reach(State.LAST_ACK)
     before = peer.state()
-    peer.expect("F. 1:1(0) ack 2", within=3.0, measure="last_ack_repeat")
+    peer.expect("F. 1:1(0) ack 2", within=30.0, measure="last_ack_repeat")
     peer.send(". 2:2(0) ack 2")
     peer.fence()
     documented("last_ack_repeat_states").judge([before, peer.state()])

@@ -93,7 +93,7 @@ def test_established_acknowledgments_are_delayed_but_not_for_long(reach, documen
 def test_established_window_does_not_shrink_and_does_not_open_by_slivers(reach, documented):
     """The right edge never moves left, and a closed window opens by a good piece at once."""
     peer = reach(State.ESTABLISHED, options={"SO_RCVBUF": 8192})
-    window, at = peer.history("S.").segments[-1].window, 1
+    window, at = peer.history("S.").newest.window, 1
     while window:
         size = min(window, 536)
         peer.send(f"P. {at}:{at + size}({size}) ack 1")

@@ -19,7 +19,7 @@ def test_established_data_that_nobody_acknowledges_is_repeated_then_given_up(rea
     documented("data_ladder").judge(ladder.intervals)
     same = {(one.seq, one.payload) for one in ladder.segments}
     documented("data_repeats_same").judge(len(same) == 1 < len(ladder.segments))
-    documented("data_timeout").judge(reading.outcome, after=reading.ended - ladder.stamps[0])
+    documented("data_timeout").judge(reading.outcome, after=reading.ended - ladder.began)
     documented("data_end").judge(peer.observe(0.3, skip=["P. *:*(*)"]), within=0.3)
 
 
@@ -32,7 +32,7 @@ def test_established_intervals_grow_no_longer_than_the_limit(reach, documented):
     peer.socket.send(5)
     ladder = peer.collect("P. *:*(*)", until=reading.finished)
     documented("data_longest_interval").judge(max(ladder.intervals, default=0.0))
-    documented("data_capped_timeout").judge(reading.outcome, after=reading.ended - ladder.stamps[0])
+    documented("data_capped_timeout").judge(reading.outcome, after=reading.ended - ladder.began)
 
 
 @pytest.mark.tuned(tail_loss_probe=0, thin_linear_timeouts=1, data_retries=6)
@@ -45,7 +45,7 @@ def test_established_thin_stream_has_time_outs_of_one_length(reach, documented):
     peer = reach(State.ESTABLISHED, options=RENO)
     peer.socket.send(5)
     peer.expect("P. 1:6(5) ack 1")
-    peer.expect("P. 1:6(5) ack 1", within=3.0)
+    peer.expect("P. 1:6(5) ack 1", within=30.0)
     peer.send(". 1:1(0) ack 6")
     peer.fence()
     peer.socket.send(5)
@@ -63,7 +63,7 @@ def test_established_user_timeout_ends_it(reach, documented):
     reading = peer.socket.receive()
     peer.socket.send(5)
     ladder = peer.collect("P. *:*(*)", until=reading.finished)
-    documented("data_user_timeout").judge(reading.outcome, after=reading.ended - ladder.stamps[0])
+    documented("data_user_timeout").judge(reading.outcome, after=reading.ended - ladder.began)
     documented("data_user_timeout_end").judge(peer.observe(0.3), within=0.3)
 
 
@@ -75,7 +75,7 @@ def test_established_acknowledged_retransmission_is_no_measurement(reach, docume
     before = peer.socket.info()["rtt"]
     peer.socket.send(5)
     peer.expect("P. 1:6(5) ack 1")
-    peer.expect("P. 1:6(5) ack 1", within=3.0)
+    peer.expect("P. 1:6(5) ack 1", within=30.0)
     peer.wait(ROUND_TRIP)
     peer.send(". 1:1(0) ack 6")
     peer.fence()
@@ -94,7 +94,7 @@ def test_established_first_time_out_follows_from_the_first_round_trip(target, pe
     listener.accept().wait(1.0).socket.send(5)
     peer.expect("P. 1:6(5) ack 1")
     sent = peer.last_stamp
-    peer.expect("P. 1:6(5) ack 1", within=4.0)
+    peer.expect("P. 1:6(5) ack 1", within=30.0)
     documented("data_first_rto").judge(peer.last_stamp - sent)
     documented("data_rto_not_early").judge(peer.last_stamp - sent)
 
@@ -106,8 +106,8 @@ def test_established_time_out_of_many_segments_repeats_the_first_only(reach, doc
     peer = reach(State.ESTABLISHED, options=RENO, syn="<mss 1400>")
     peer.socket.send(5 * 1400)
     peer.collect(". *:*(*)", until=0.15)
-    first = peer.observe(2.0)
-    documented("data_timeout_first").judge(first, within=2.0)
+    first = peer.observe(30.0)
+    documented("data_timeout_first").judge(first, within=30.0)
     more = [peer.observe(0.1), first]
     documented("data_timeout_flight").judge(len([one for one in more if one is not None]))
     peer.discard()
@@ -128,7 +128,7 @@ def test_established_timer_runs_for_what_is_outstanding(reach, documented):
     peer.wait(0.1)
     peer.send(". 1:1(0) ack 6")
     acknowledged = peer.now
-    peer.expect("P. 6:11(5) ack 1", within=2.0)
+    peer.expect("P. 6:11(5) ack 1", within=30.0)
     documented("data_timer_restarts").judge(peer.last_stamp - acknowledged)
     peer.send(". 1:1(0) ack 11")
     documented("data_timer_stops").judge(peer.observe(1.5), within=1.5)

@@ -68,7 +68,7 @@ def test_established_probes_that_nobody_answers_end_the_connection(reach, docume
 def test_established_octet_of_a_probe_does_not_spoil_what_follows(reach, documented):
     """After a refused octet the same octet, with more behind it, is taken when there is room."""
     peer = reach(State.ESTABLISHED, options={"SO_RCVBUF": 4096})
-    window, at = peer.history("S.").segments[-1].window, 1
+    window, at = peer.history("S.").newest.window, 1
     while window:
         size = min(window, 536)
         peer.send(f"P. {at}:{at + size}({size}) ack 1")
@@ -136,4 +136,4 @@ def test_established_window_that_shrinks_to_zero_is_probed(reach, documented):
     peer.socket.send(500)
     peer.expect("P. 1:501(500) ack 1")
     peer.send(". 1:1(0) ack 1 win 0")
-    documented("shrunk_to_zero_probe").judge(peer.observe(3.0) is not None)
+    documented("shrunk_to_zero_probe").judge(peer.observe(LONGEST) is not None)

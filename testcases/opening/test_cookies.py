@@ -19,7 +19,7 @@ def test_listen_without_overflow_no_cookies_are_sent(target, peer, documented):
     target.listen(2017)
     peer.send(SYN)
     peer.expect("S. 0:0(0) ack 1")
-    documented("cookies_without_overflow").judge(target.counters()["TcpExtSyncookiesSent"])
+    documented("cookies_without_overflow").judge(target.counter("TcpExtSyncookiesSent"))
     rows = target.rows(State.SYN_RECEIVED, local_port=2017)
     documented("cookies_without_overflow_rows").judge(len(rows))
 
@@ -35,7 +35,7 @@ def test_listen_overflow_is_met_with_cookies(target, peer, documented):
     peer.fence()
     answers = [caller.observe(0.0) for caller in callers]
     documented("overflow_answered").judge(sum(answer is not None for answer in answers))
-    documented("overflow_cookies").judge(target.counters()["TcpExtSyncookiesSent"])
+    documented("overflow_cookies").judge(target.counter("TcpExtSyncookiesSent"))
     documented("overflow_rows").judge(len(target.rows(State.SYN_RECEIVED, local_port=2017)))
     callers[-1].send(". 1:1(0) ack 1")
     documented("overflow_connect").judge(listener.accept().wait(1.0).outcome)
@@ -56,7 +56,7 @@ def test_listen_cookie_that_comes_back_opens_the_connection(target, peer, docume
     listener = target.listen(2017)
     peer.answer(SYN, measure="cookie_synack")
     documented("cookie_rows").judge(len(target.rows(State.SYN_RECEIVED, local_port=2017)))
-    documented("cookie_count").judge(target.counters()["TcpExtSyncookiesSent"])
+    documented("cookie_count").judge(target.counter("TcpExtSyncookiesSent"))
     peer.send(". 1:1(0) ack 1")
     accepted = listener.accept().wait(1.0)
     documented("cookie_accept").judge(accepted.outcome)

@@ -97,7 +97,7 @@ def test_syn_sent_silence_falls_back_from_ecn(target, peer, documented):
     """When nobody answers a SYN that asks for ECN, it is repeated without."""
     target.connect(peer.port(2017))
     peer.expect("SEW 0:0(0)")
-    documented("ecn_syn_repeated").judge(peer.observe(3.5), within=3.5)
+    documented("ecn_syn_repeated").judge(peer.observe(30.0), within=30.0)
 
 
 @pytest.mark.tuned(ecn=1, ecn_fallback=0, syn_linear_timeouts=0, syn_retries=1)
@@ -106,7 +106,7 @@ def test_syn_sent_silence_does_not_fall_back_where_that_is_off(target, peer, doc
     """Where there is no falling back, a SYN that asks for ECN is repeated as it is."""
     target.connect(peer.port(2017))
     peer.expect("SEW 0:0(0)")
-    documented("ecn_syn_repeated_without_fallback").judge(peer.observe(3.5), within=3.5)
+    documented("ecn_syn_repeated_without_fallback").judge(peer.observe(30.0), within=30.0)
 
 
 @pytest.mark.measures("accurate_ecn_syn", "accurate_ecn_syn_at_4", "accurate_ecn_syn_at_5")

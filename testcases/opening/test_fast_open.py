@@ -83,7 +83,7 @@ def test_syn_received_fast_open_syn_ack_is_repeated_without_the_option(target, p
     target.listen(2017, options=ON)
     peer.send("S 0:0(0) <mss 1460,nop,nop,kind-34>")
     peer.expect("S. 0:0(0) ack 1 <kind-34 *,...>")
-    again = peer.expect("S. 0:0(0) ack 1", within=3.5)
+    again = peer.expect("S. 0:0(0) ack 1", within=30.0)
     documented("fast_open_repeated_syn_ack").judge(again.option_names(padding=False))
 
 
@@ -130,7 +130,7 @@ def test_syn_sent_fast_open_syn_is_repeated_without_option_and_data(target, peer
     caller, data = with_cookie(target, peer)
     caller.socket.send(10)
     data.expect("S 0:10(10) <kind-34 *,...>")
-    again = data.expect("S 0:0(0)", within=3.5, measure="fast_open_syn_repeated")
+    again = data.expect("S 0:0(0)", within=30.0, measure="fast_open_syn_repeated")
     documented("fast_open_syn_repeated_options").judge(again.option_names(padding=False))
 
 
@@ -139,7 +139,7 @@ def test_syn_sent_request_for_a_cookie_is_repeated_without_the_option(target, pe
     """A SYN that asks for a cookie and is not answered is sent again without asking."""
     target.connect(peer.port(2017), TCP_FASTOPEN_CONNECT=1)
     peer.expect("S 0:0(0) <kind-34,...>")
-    again = peer.expect("S 0:0(0)", within=3.5)
+    again = peer.expect("S 0:0(0)", within=30.0)
     documented("fast_open_request_repeated_options").judge(again.option_names(padding=False))
 
 
@@ -169,7 +169,7 @@ def test_closed_fast_open_is_left_alone_after_silence(target, peer, documented):
     caller, data = with_cookie(target, peer)
     caller.socket.send(10)
     data.expect("S 0:10(10) <kind-34 *,...>")
-    data.expect("S 0:0(0)", within=3.5)
+    data.expect("S 0:0(0)", within=30.0)
     data.send("S. 0:0(0) ack 1 <mss 1460>")
     data.expect(". 1:11(10) ack 1")
     again = target.connect(data.local, TCP_FASTOPEN_CONNECT=1).wait(0.3).socket

@@ -43,7 +43,7 @@ def test_syn_received_full_accept_queue_ignores_the_third_ack(target, peer, docu
     late, listener = overflow(target, peer)
     late.answer(". 1:1(0) ack 1", measure="accept_queue_full_third_ack")
     documented("accept_queue_full_third_ack_states").judge([late.state()])
-    documented("accept_queue_overflows").judge(target.counters()["TcpExtListenOverflows"])
+    documented("accept_queue_overflows").judge(target.counter("TcpExtListenOverflows"))
     listener.accept().wait(1.0)
     late.send("P. 1:11(10) ack 1")
     documented("accept_queue_recovery").judge([late.reaches(State.ESTABLISHED)])
@@ -87,7 +87,7 @@ def test_listen_full_syn_queue_drops_further_syns(target, peer, documented):
     callers, _ = half_open(peer, 20)
     documented("syn_queue_length").judge(len(target.rows(State.SYN_RECEIVED)))
     peer.another().answer(SYN, measure="syn_queue_full_syn")
-    documented("syn_queue_full_drops").judge(target.counters()["TcpExtListenDrops"])
+    documented("syn_queue_full_drops").judge(target.counter("TcpExtListenDrops"))
     documented("syn_queue_full_oldest").judge([callers[0].state()])
 
 
@@ -96,7 +96,7 @@ def test_listen_full_syn_queue_drops_further_syns(target, peer, documented):
 def test_syn_received_half_open_connections_can_be_given_up_earlier(reach, documented):
     """How long a half-open connection is kept can be shortened."""
     peer = reach(State.SYN_RECEIVED)
-    lasted = peer.target_leaves(State.SYN_RECEIVED, since=peer.history("S.").stamps[0])
+    lasted = peer.target_leaves(State.SYN_RECEIVED, since=peer.history("S.").began)
     documented("shortened_embryonic_lifetime").judge(lasted)
 
 

@@ -50,13 +50,13 @@ def test_syn_sent_user_timeout_ends_the_attempt(target, peer, documented):
 def test_syn_sent_late_syn_ack_still_opens_and_lengthens_the_first_time_out(reach, documented):
     """A SYN-ACK after a repeated SYN opens the connection; data then begins with a longer RTO."""
     peer = reach(State.SYN_SENT)
-    peer.expect("S 0:0(0)", within=3.5)
+    peer.expect("S 0:0(0)", within=30.0)
     peer.answer("S. 0:0(0) ack 1 <mss 1460>", measure="late_syn_ack_third_ack")
     documented("late_syn_ack_connect").judge(peer.call.wait(1.0).outcome)
     peer.socket.send(10)
     peer.expect(". 1:11(10) ack 1")
     first = peer.last_stamp
-    peer.expect(". 1:11(10) ack 1", within=8.0)
+    peer.expect(". 1:11(10) ack 1", within=30.0)
     documented("rto_after_syn_timeout").judge(peer.last_stamp - first)
 
 
@@ -64,7 +64,7 @@ def test_syn_sent_late_syn_ack_still_opens_and_lengthens_the_first_time_out(reac
 def test_syn_received_late_third_ack_still_opens(reach, documented):
     """A third ACK after a repeated SYN-ACK opens the connection."""
     peer = reach(State.SYN_RECEIVED)
-    peer.expect("S. 0:0(0) ack 1", within=3.5)
+    peer.expect("S. 0:0(0) ack 1", within=30.0)
     peer.send(". 1:1(0) ack 1")
     documented("late_third_ack").judge([peer.reaches(State.ESTABLISHED)])
     documented("late_third_ack_accept").judge(peer.listener.accept().wait(1.0).outcome)

@@ -15,7 +15,7 @@ from harness import State
 def test_syn_received_silence_repeats_the_syn_ack_until_it_is_given_up(reach, documented):
     """A SYN-ACK nobody acknowledges is sent again; then the embryonic connection is forgotten."""
     peer = reach(State.SYN_RECEIVED)
-    lifetime = peer.target_leaves(State.SYN_RECEIVED, since=peer.history("S.").stamps[0])
+    lifetime = peer.target_leaves(State.SYN_RECEIVED, since=peer.history("S.").began)
     repeated = peer.observe(0.0)
 
     documented("third_ack_lost_answer").judge(repeated)

@@ -10,7 +10,7 @@ SEGMENT = 536
 
 def fill(peer):
     """Send data until the target has closed its window; return the number that is next."""
-    window = peer.history("S.").segments[-1].window
+    window = peer.history("S.").newest.window
     at = 1
     while window:
         size = min(window, SEGMENT)

@@ -21,6 +21,7 @@ from harness.wire.memory import DELAY
 LOOK = 3 * DELAY
 """Seconds that a look at the stack takes."""
 
+_AT_ONCE = 65536
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz"
 _STOPPING = ("SIGSTOP", "SIGCONT", "SIGTSTP")
 _KILLED = {"SIGKILL": -9, "SIGTERM": -15, "SIGINT": -2}
@@ -188,6 +189,19 @@ class User:
     ) -> Any:
         found = self._socket(socket)
         return lambda: _text(found.receive(size, urgent=urgent, peek=peek))
+
+    def _do_finish(self, socket: int) -> Any:
+        found = self._socket(socket)
+        octets = 0
+
+        def attempt() -> int:
+            nonlocal octets
+            while read := found.receive(_AT_ONCE, urgent=False, peek=False):
+                octets += len(read)
+            found.shutdown("write")
+            return octets
+
+        return attempt
 
     def _do_wait(self, socket: int, events: list[str]) -> Any:
         found = self._socket(socket)
