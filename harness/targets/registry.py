@@ -18,6 +18,10 @@ DRIVERS: Mapping[str, str] = MappingProxyType(
         "gvisor": "harness.targets.gvisor:GvisorDriver",
         "slirp": "harness.targets.slirp.driver:SlirpDriver",
         "lwip": "harness.targets.lwip.driver:LwipDriver",
+        "uml-5.10": "harness.targets.uml.kinds:LINUX_5_10",
+        "uml-6.1": "harness.targets.uml.kinds:LINUX_6_1",
+        "uml-6.12": "harness.targets.uml.kinds:LINUX_6_12",
+        "uml-7.2": "harness.targets.uml.kinds:LINUX_7_2",
         "qemu-5.10": "harness.targets.qemu.kinds:QEMU_5_10",
         "qemu-6.1": "harness.targets.qemu.kinds:QEMU_6_1",
         "qemu-6.12": "harness.targets.qemu.kinds:QEMU_6_12",
@@ -30,7 +34,7 @@ DRIVERS: Mapping[str, str] = MappingProxyType(
 )
 
 # `NAME:ARGUMENT` asks one of these functions for a driver class; `+` separates a model's fault.
-MADE_OF: Mapping[str, str] = MappingProxyType({})
+MADE_OF: Mapping[str, str] = MappingProxyType({"uml": "harness.targets.uml.kinds:at"})
 FAULTY = "harness.targets.model.mutants:driver"
 
 

@@ -1,0 +1,1 @@
+"""Qemu: unmodified Linux kernels in an emulator whose clock is virtual."""
