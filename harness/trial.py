@@ -127,6 +127,11 @@ class Trial:
             self._link.close()
         return self.judge.conclude()
 
+    @property
+    def pair(self) -> bool:
+        """Whether two stacks met, without a peer."""
+        return self._pair
+
     def story(self) -> str:
         """Return the timeline, what the stack printed, and where the capture is, as text."""
         self._look()

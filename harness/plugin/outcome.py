@@ -14,7 +14,7 @@ from harness.judgement.verdict import Judgement, Verdict
 from harness.plugin.collector import PROPERTY
 from harness.plugin.fixtures import ATTEMPT, TRIAL
 from harness.plugin.options import run_of
-from harness.reporting import allure
+from harness.reporting import allure, timelines
 from harness.trial import Trial
 
 OURS = "tcpspec_ours"
@@ -81,6 +81,7 @@ def _conclude(item: pytest.Item, verdict: Verdict, reason: str) -> None:
         _send(item, trial.judge.judgements, ())
         raise
     _send(item, conclusion.judgements, conclusion.stale)
+    _keep(item, trial)
     _describe(item, trial, conclusion)
     second = item.stash.get(ATTEMPT, 1) > 1
     text = conclusion.text
@@ -96,13 +97,27 @@ def _conclude(item: pytest.Item, verdict: Verdict, reason: str) -> None:
         raise pytest.skip.Exception(f"unsupported: {text}", _use_item_location=True)
 
 
+def _behaviour(item: pytest.Item) -> str:
+    return inspect.getdoc(getattr(item, "function", None)) or item.name
+
+
+def _keep(item: pytest.Item, trial: Trial) -> None:
+    """Leave the timeline beside the capture, if there is one."""
+    if trial.judge.pcap is None:
+        return
+    told = timelines.story(
+        trial.timeline, testcase=item.nodeid, behaviour=_behaviour(item), pair=trial.pair
+    )
+    timelines.write(run_of(item.config).reports, trial.judge.pcap, told)
+
+
 def _describe(item: pytest.Item, trial: Trial, conclusion: Conclusion) -> None:
     """Tell Allure, where it listens."""
     if not allure.active():
         return
     allure.enrich(
         allure.Case(
-            inspect.getdoc(getattr(item, "function", None)) or item.name,
+            _behaviour(item),
             conclusion.judgements,
             run_of(item.config).library.claims,
             {
