@@ -70,8 +70,6 @@ def creation(
         "labels": {LABEL: label},
         "healthcheck": {"test": ["NONE"]},
     }
-    if runtime is not None:
-        own["runtime"] = runtime
     host = {
         "network_mode": network,
         "auto_remove": True,
@@ -79,6 +77,8 @@ def creation(
         "sysctls": dict(sysctls),
         "log_config": {"Type": "none"},
     }
+    if runtime is not None:
+        host["runtime"] = runtime
     return own, host
 
 

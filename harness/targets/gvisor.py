@@ -8,6 +8,7 @@ whether it has any: each testcase has a fresh one, and the next is started meanw
 
 import contextlib
 import os
+import platform
 import re
 import signal
 import socket
@@ -36,7 +37,6 @@ RUNTIMES = ("tcpspec-gvisor", "runsc")
 
 WRAPPER = Path(__file__).parents[2] / "containers" / "gvisor" / "runsc"
 
-_HELLO_WITHIN = 30.0
 _VERSION = re.compile(r"\d{8}(?:\.\d+)*")
 _CAPABILITIES = frozenset(Capability) - {Capability.FIREWALL}
 
@@ -232,6 +232,8 @@ class GvisorDriver:
         world = self._world(1)
         try:
             ask = _Asking(world)
+            if ask.kernel() == platform.release():
+                raise UsageError(f"the runtime {self._runtime} is not gVisor, but this kernel")
             before = ask.sysctls(self._stage.names)
             defaults = self._stage.meet(before)
             for name, value in self._stage.writes().items():
@@ -313,8 +315,6 @@ class GvisorDriver:
             channel = sandbox.channel(world.clock)
             world.channels.append(channel)
             world.hosts = (*world.hosts, Host(channel, where.addresses, where.mac))
-            hello = channel.request("hello")
-            answered(hello, world.clock, name=NAME, within=_HELLO_WITHIN)
             channel.synchronise()
 
     def _prepare(self, count: int) -> Plot:
@@ -416,6 +416,12 @@ class _Asking:
     def __init__(self, world: GvisorWorld) -> None:
         self._channel = world.channels[0]
         self._clock = world.clock
+
+    def kernel(self) -> str:
+        """Return the release that the stack's kernel says it is."""
+        reply = self._channel.request("hello")
+        answered(reply, self._clock, name=NAME)
+        return str(reply.value["system"][2])
 
     def sysctls(self, names: Sequence[str]) -> dict[str, str]:
         """Return those that the stack has."""
