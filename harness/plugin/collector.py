@@ -146,6 +146,8 @@ class Collector:
                 dict(facts.sysctls),
                 dict(facts.profile),
                 None if given is None else [one.as_json() for one in given],
+                facts.tick,
+                facts.wheel,
             )
             for facts in self.run.facts.values()
             for given in (facts.left_out if self.run.settings.profile else None,)

@@ -50,7 +50,8 @@ class RunTarget:
     """A target of a run: its name, its stack, and the sysctls in force before any testcase.
 
     `profile` are those that came from this machine or from files, `left_out` those that the target
-    was not given, each with its reason.
+    was not given, each with its reason. `tick` is its timers' tick in seconds, `wheel` says that
+    they stand in Linux's timer wheel: what its tolerances follow from.
     """
 
     name: str
@@ -59,6 +60,8 @@ class RunTarget:
     sysctls: Mapping[str, str]
     profile: Mapping[str, str] = field(default_factory=dict)
     left_out: Sequence[Mapping[str, str]] | None = None
+    tick: float = 0.0
+    wheel: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `verdicts.json` holds."""
@@ -67,6 +70,8 @@ class RunTarget:
             "stack": self.stack,
             "version": self.version,
             "sysctls": dict(self.sysctls),
+            "tick": self.tick,
+            "wheel": self.wheel,
         }
         if self.left_out is None:
             return table
@@ -173,7 +178,10 @@ def _target(where: str, value: Any) -> RunTarget:
     sysctls = _member(table, "sysctls", dict, where=where)
     for key, setting in sysctls.items():
         _checked(f"{where}.sysctls.{key}", setting, str)
-    return RunTarget(**texts, sysctls=sysctls)
+    # Runs of before there were tolerances in them are still read.
+    tick = _member({"tick": 0.0} | table, "tick", int, float, where=where)
+    wheel = _member({"wheel": False} | table, "wheel", bool, where=where)
+    return RunTarget(**texts, sysctls=sysctls, tick=float(tick), wheel=wheel)
 
 
 def _verdict(where: str, value: Any) -> dict[str, Any]:

@@ -18,11 +18,15 @@ _DIRECTIONS = (TOWARDS, FROM, ASIDE)
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """One thing that happened; `at` is seconds from the first, `direction` seen from the target."""
+    """One thing that happened; `at` is seconds from the first, `direction` seen from the target.
+
+    `connection` numbers the connections that segments belong to, from 0 on; None for all else.
+    """
 
     at: float
     direction: str
     text: str
+    connection: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,16 @@ def story(timeline: Timeline, *, testcase: str, behaviour: str, pair: bool) -> S
     """Return what a testcase's timeline says."""
     ordered = list(timeline)
     origin = ordered[0].at if ordered else 0.0
-    events = (Happened(round(one.at - origin, 6), one.direction, one.text) for one in ordered)
+    numbers: dict[tuple[int, int], int] = {}
+    events = []
+    for one in ordered:
+        connection = None
+        if one.segment is not None:
+            ports = one.segment.source_port, one.segment.destination_port
+            ends = ports if one.direction == TOWARDS else ports[::-1]
+            connection = numbers.setdefault(ends, len(numbers))
+        at = round(one.at - origin, 6)
+        events.append(Happened(at, one.direction, one.text, connection))
     return Story(testcase, behaviour, pair, tuple(events))
 
 
@@ -59,7 +72,9 @@ def write(reports: Path, pcap: str, one: Story) -> Path:
         "testcase": one.testcase,
         "behaviour": one.behaviour,
         "pair": one.pair,
-        "events": [[event.at, event.direction, event.text] for event in one.events],
+        "events": [
+            [event.at, event.direction, event.text, event.connection] for event in one.events
+        ],
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +110,8 @@ def _story(table: dict[str, Any]) -> Story:
 
 
 def _happened(rows: Iterable[Any]) -> Iterable[Happened]:
-    for at, direction, text in rows:
+    for at, direction, text, connection in rows:
         if direction not in _DIRECTIONS or not isinstance(text, str):
             raise ValueError("no event")
-        yield Happened(float(at), direction, text)
+        number = None if connection is None else int(connection)
+        yield Happened(float(at), direction, text, number)
