@@ -41,9 +41,10 @@ class MachineClock:
         self._wire.advance(deadline)
 
     def quiet_until(self) -> float:
-        """Return a time before which no timer of a socket ends, as the state table told it.
+        """Return a time before which nothing can happen that was looked at since the last wait.
 
-        Now, if something has happened since the table was looked at, or it was not.
+        Where nothing was asked of the stacks, only an event can change what was looked at. What a
+        state table shows changes when a timer ends that it shows. Anything else may change now.
         """
         return self._wire.quiet_until
 
@@ -89,15 +90,15 @@ class Wire:
         self.clock = MachineClock(self)
         self.link = MachineLink(self)
         self._pending: list[str] = []
-        self._quiet: dict[int, float] = {}
+        self._seen_quiet: list[float] = []
         self.channels: Sequence[AgentChannel] = tuple(
             AgentChannel(_asking(self, number), self.clock, name=name) for number in range(hosts)
         )
 
     @property
     def quiet_until(self) -> float:
-        """A time before which no timer of a socket ends, as far as that is known."""
-        return min(self._quiet.values(), default=self.now)
+        """A time before which nothing can happen that was looked at since the last wait."""
+        return min(self._seen_quiet, default=math.inf)
 
     def send(self, octets: bytes) -> None:
         """Have a frame arrive at the stack when the next exchange begins."""
@@ -108,17 +109,19 @@ class Wire:
         """Let time pass until something happens, or to the deadline."""
         if math.isinf(deadline):
             raise HarnessError("a wait without deadline on a virtual clock")
-        if deadline > self.now or self._pending:
-            self._exchange([], until=deadline)
+        if deadline > self.now:
+            self._seen_quiet.clear()
+        elif not self._pending:
+            return
+        self._exchange([], until=deadline)
 
     def ask(self, host: int, request: Mapping[str, Any]) -> None:
         """Hand a request to an agent; what is there at once is fed to its channel."""
-        table = request.get("op") == "table"
-        if not table:
-            self._quiet.clear()
+        asked_at = self.now
         replies = self._exchange([[host, request]], until=None)
-        if table:
-            self._look(host, [reply for _, reply in replies if reply.get("id") == request["id"]])
+        table = request.get("op") == "table"
+        rows = [reply.get("value") for _, reply in replies if reply.get("id") == request["id"]]
+        self._seen_quiet += [quiet_after(asked_at, each) if table else asked_at for each in rows]
 
     def _exchange(self, requests: list[Any], *, until: float | None) -> list[Any]:
         frames, self._pending = self._pending, []
@@ -130,8 +133,6 @@ class Wire:
         except (KeyError, TypeError, ValueError) as error:
             raise HarnessError(f"the guest answers what is no answer: {error!r}") from error
         replies: list[Any] = answer["replies"]
-        if frames or answer["captured"] or len(replies) > len(requests):
-            self._quiet.clear()
         for number, reply in replies:
             self.channels[number].feed(reply)
         return replies
@@ -142,12 +143,11 @@ class Wire:
         for stamp, sent, octets in answer["captured"]:
             self.captured.append(Frame(float(stamp), bool(sent), base64.b64decode(octets)))
 
-    def _look(self, host: int, replies: Sequence[Mapping[str, Any]]) -> None:
-        """Note from a state table when its first timer ends: no timer of Linux is early."""
-        for reply in replies:
-            rows = reply.get("value") or ()
-            left = [row["expires"] / 1000 for row in rows if row["timer"] != "none"]
-            self._quiet[host] = float(reply["began"]) + min(left, default=math.inf)
+
+def quiet_after(asked_at: float, table: Any) -> float:
+    """Return when the first timer of a state table ends at the earliest: none of Linux is early."""
+    left = [row["expires"] / 1000 for row in table or () if row["timer"] != "none"]
+    return asked_at + min(left, default=math.inf)
 
 
 def _asking(wire: Wire, host: int) -> Any:
