@@ -47,7 +47,10 @@ class Option:
     help: str
 
 
-OPTIONS = (Option("docker-image", "IMAGE", "what containers are made from, if not our own"),)
+OPTIONS = (
+    Option("docker-image", "IMAGE", "what containers are made from, if not our own"),
+    Option("modules", "DIR", "modules of a kernel that is given by its image"),
+)
 """All such options. `Settings.options` has the values of those that the user gave."""
 
 
