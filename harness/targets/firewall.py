@@ -8,6 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.errors import HarnessError, UsageError
+from harness.targets.channel import answered
+from harness.targets.driver import Channel
+from harness.wire.clock import Clock
 
 _PROGRAMS = {"ipv4": "iptables", "ipv6": "ip6tables"}
 
@@ -78,3 +81,25 @@ def apply(commands: Iterable[Command]) -> None:
     for command in commands:
         if (complaint := command.run()) is not None:
             raise HarnessError(f"{shlex.join(command.words)}: {complaint}")
+
+
+def accepted_inside(
+    channel: Channel, clock: Clock, rules: Sequence[str], *, name: str
+) -> list[tuple[str, list[str]]]:
+    """Have an agent set each rule for IPv4 and IPv6; return those that were taken, as words.
+
+    UsageError for a rule that neither takes.
+    """
+    found: list[tuple[str, list[str]]] = []
+    for rule in rules:
+        complaints = []
+        for family in _PROGRAMS:
+            reply = channel.request("iptables", family=family, arguments=words(rule))
+            answered(reply, clock, name=name)
+            if reply.error is None:
+                found.append((family, words(rule)))
+            else:
+                complaints.append(str(reply.value or reply.error))
+        if len(complaints) == len(_PROGRAMS):
+            raise UsageError(f"the firewall rule {rule!r} is refused: {complaints[0]}")
+    return found

@@ -6,7 +6,7 @@ made, used and closed by one thread that stands in the right one, and never outs
 
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,11 +102,7 @@ def connect_pair(bench: Namespace, client: Namespace, server: Namespace) -> None
     with bench.entered():
         write_sysctls(_there(_BENCH_SYSCTLS))
         with _routes() as routes:
-            routes.link(
-                "add", ifname=BRIDGE, kind="bridge", br_stp_state=0, br_mcast_snooping=0, mtu=MTU
-            )
-            bridge = socket.if_nametoindex(BRIDGE)
-            routes.link("set", index=bridge, state="up")
+            bridge = _add_bridge(routes)
             for index, (port, far, mac) in enumerate(
                 ((CLIENT_PORT, client, PEER_MAC), (SERVER_PORT, server, TARGET_MAC)), _FIRST_INDEX
             ):
@@ -147,6 +143,20 @@ def disconnect(bench: Namespace) -> None:
                 routes.link("del", index=index)
 
 
+def meet(bench: Namespace, ports: Sequence[str]) -> None:
+    """Join interfaces of the bench by a bridge, until they `part`."""
+    with bench.entered(), _routes() as routes:
+        _add_bridge(routes)
+        for port in ports:
+            _raise_end(routes, port, master=socket.if_nametoindex(BRIDGE))
+
+
+def part(bench: Namespace) -> None:
+    """Take the bridge of the bench away; its ports stay."""
+    with bench.entered(), _routes() as routes:
+        routes.link("del", index=socket.if_nametoindex(BRIDGE))
+
+
 def forget_metrics() -> None:
     """Delete what the calling thread's namespace remembers of peers, Fast Open's cookies too.
 
@@ -181,6 +191,13 @@ def _there(values: Mapping[str, str]) -> Mapping[str, str]:
     if "ipv6" in families():
         return values
     return {name: value for name, value in values.items() if not name.startswith("net.ipv6.")}
+
+
+def _add_bridge(routes: Any) -> int:
+    routes.link("add", ifname=BRIDGE, kind="bridge", br_stp_state=0, br_mcast_snooping=0, mtu=MTU)
+    index = socket.if_nametoindex(BRIDGE)
+    routes.link("set", index=index, state="up")
+    return index
 
 
 def _add_pair(routes: Any, near: str, far: Namespace, *, far_mac: str, **own: Any) -> None:

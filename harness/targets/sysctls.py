@@ -12,8 +12,7 @@ from harness.targets.profile import LeftOut, Profile, chosen, left_out
 
 _ROOT = Path("/proc/sys")
 
-# Beside all of net.ipv4.tcp_*: what else changes how TCP behaves on a link.
-_BESIDE = (
+BESIDE = (
     "net.core.somaxconn",
     "net.ipv4.icmp_msgs_burst",
     "net.ipv4.icmp_msgs_per_sec",
@@ -25,6 +24,7 @@ _BESIDE = (
     "net.ipv4.ip_no_pmtu_disc",
     "net.ipv6.icmp.ratelimit",
 )
+"""Beside all of net.ipv4.tcp_*: what else changes how TCP behaves on a link."""
 
 # Of the whole machine, though they stand among the network's: an ordinary user's process, which
 # has left the host's namespace, no longer sees that they exist.
@@ -97,7 +97,7 @@ def canonical(name: str) -> str:
 def effective(besides: Iterable[str] = ()) -> dict[str, str]:
     """Return the sysctls of the calling thread's namespace that shape its TCP."""
     tcp = (f"net.ipv4.{path.name}" for path in (_ROOT / "net/ipv4").glob("tcp_*"))
-    names = sorted({*tcp, *_BESIDE, *besides} - _SECRET)
+    names = sorted({*tcp, *BESIDE, *besides} - _SECRET)
     return read_sysctls(tuple(names))
 
 

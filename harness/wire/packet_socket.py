@@ -9,11 +9,12 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from harness.errors import HarnessError
 from harness.wire.link import Frame
 from harness.wire.real import RealClock
+from harness.wire.volley import Network, SocketVolley, Volley, leave_aside
 
 # IEEE 802's first experimental Ethertype: no stack takes it for its own.
 HEARTBEAT_TYPE = 0x88B5
@@ -81,6 +82,11 @@ class PacketSocketLink:
             # Who sends a burst does not read meanwhile, and an ordinary user's buffer is short.
             self._drain()
 
+    def load(self, frames: Sequence[bytes], aside: Sequence[Network]) -> Volley:
+        """Make ready to send these frames very fast; the capture shows nothing of them."""
+        leave_aside(self._capture, aside)
+        return SocketVolley(self._sender, frames)
+
     def poll(self) -> Frame | None:
         """Return the next captured frame, in the order of the wire; None if there is none yet."""
         if not self._frames and self._open:
@@ -138,6 +144,10 @@ class PacketSocketLink:
             readable = select.select([far, self._capture], [], [], 0.001)[0]
             there = there or far in readable
             self._drain()
+
+    def knock(self) -> None:
+        """Send a heartbeat now: a far end that waits for its link to open takes it for a sign."""
+        self._beat(0.0)
 
     def _beat(self, due: float) -> None:
         try:

@@ -1,0 +1,1 @@
+"""Uml: other Linux kernels as targets, as processes of user-mode-linux."""
