@@ -82,7 +82,7 @@ _OURS = frozenset(
 )
 
 # Private to the namespace, and of no use to a reader.
-_SECRET = frozenset({"net.ipv4.tcp_fastopen_key"})
+SECRET = frozenset({"net.ipv4.tcp_fastopen_key"})
 
 
 def canonical(name: str) -> str:
@@ -97,7 +97,7 @@ def canonical(name: str) -> str:
 def effective(besides: Iterable[str] = ()) -> dict[str, str]:
     """Return the sysctls of the calling thread's namespace that shape its TCP."""
     tcp = (f"net.ipv4.{path.name}" for path in (_ROOT / "net/ipv4").glob("tcp_*"))
-    names = sorted({*tcp, *BESIDE, *besides} - _SECRET)
+    names = sorted({*tcp, *BESIDE, *besides} - SECRET)
     return read_sysctls(tuple(names))
 
 
@@ -148,7 +148,7 @@ def admit(profile: Profile, namespace: Namespace) -> tuple[dict[str, str], tuple
         with namespace.entered():
             if not setting.named and read_sysctls((name,)).get(name) == value:
                 continue
-            reason = _unfit(name) or _complaint(name, path, on_host=on_host)
+            reason = unfit(name) or _complaint(name, path, on_host=on_host)
             try:
                 if reason is None:
                     write_sysctls({name: value})
@@ -161,7 +161,7 @@ def admit(profile: Profile, namespace: Namespace) -> tuple[dict[str, str], tuple
     return taken, tuple(refused)
 
 
-def _unfit(name: str) -> str | None:
+def unfit(name: str) -> str | None:
     """Say why a sysctl is not taken over, though it could be set, or None."""
     if name in _OURS or name.rpartition(".")[2] in _OURS:
         return "the link of a testcase needs it as it is"
