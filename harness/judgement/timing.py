@@ -62,7 +62,7 @@ def allowed(expected: Duration, precision: Precision) -> tuple[float, float]:
 
 def duration(expected: Duration, observed: Observed, precision: Precision) -> Answer:
     """Tell whether a duration fits."""
-    shortest = expected.low if expected.low is not None else expected.high
+    shortest = expected.low or expected.high  # a lower bound of 0 is none
     if reason := precision.excess(shortest or 0.0):
         return None, reason
     low, high = bounds(observed)

@@ -36,7 +36,7 @@ CHANGES = [
     ("rfc4987", "RFC4987:4-synack", "synack_retry_ladder", "at_least = 1", "at_least = 9"),
     ("rfc5681", "RFC5681:4.2-500", "ack_delay_longest", "0.5", "0.01"),
     ("linux", "linux:tcp_keepalive_probes-default", "keepalive_ladder", "8", "7"),
-    ("linux", "linux:tcp_synack_retries-default", "embryonic_lifetime", "16, 32", "16, 64"),
+    ("linux", "linux:tcp_fin_timeout-default", "orphan_fin_wait_2_duration", "60", "180"),
     ("linux-man", "linux:tcp(7)-keepalive-default", "keepalive_ladder", "75", "60"),
     ("linux-man", "linux:tcp(7)-fin_timeout-default", "orphan_fin_wait_2_duration", "60", "180"),
     ("berkeley", "S4-009", "embryonic_lifetime", "75", "63"),
