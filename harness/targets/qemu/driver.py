@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +11,13 @@ from harness.targets import firewall, network, sysctls
 from harness.targets import knobs as knob_tables
 from harness.targets.channel import AgentReply
 from harness.targets.driver import Capability, Facts, Host, Settings
+from harness.targets.profile import LeftOut, Profile, chosen, left_out
 from harness.targets.qemu.machine import Machine, Saved
 from harness.targets.qemu.shelf import Shelf
 from harness.targets.qemu.wire import MachineClock, MachineLink, Wire
 from harness.targets.stage import places
 
 _STACK = "linux"
-
-# Beside all of net.ipv4.tcp_*: what else changes how TCP behaves on a link.
-_BESIDE = (
-    "net.core.somaxconn",
-    "net.ipv4.icmp_ratelimit",
-    "net.ipv4.icmp_ratemask",
-    "net.ipv4.ip_default_ttl",
-    "net.ipv4.ip_local_port_range",
-    "net.ipv4.ip_local_reserved_ports",
-    "net.ipv4.ip_no_pmtu_disc",
-    "net.ipv6.icmp.ratelimit",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +66,7 @@ class MachineDriver:
         self._asked: dict[str, str] = {}
         self._tuned: dict[str, float] = {}
         self._present: Mapping[str, str] = {}
+        self._taken: dict[str, str] = {}
         self._rules: list[tuple[str, list[str]]] = []
         self._shelf: Shelf | None = None
         self._trouble: Inconclusive | None = None
@@ -107,7 +97,7 @@ class MachineDriver:
         if self._trouble is not None:
             raise Inconclusive(*self._trouble.args)
         values = {**self._tuned, **(knobs or {})}
-        writes = {**self._knobs.writes(values, self._present), **self._asked}
+        writes = {**self._knobs.writes(values, self._present), **self._taken, **self._asked}
         world = self._open(2 if pair else 1)
         try:
             for host in world.hosts:
@@ -155,24 +145,26 @@ class MachineDriver:
         """Try the settings in a scratch machine, and tell the facts."""
         assert self._shelf is not None
         answer = self._shelf.bare().answer
-        names = sorted({*answer["sysctls"], *_BESIDE, *self._knobs.sysctls()})
+        shown = {name for name in answer["sysctls"] if name.startswith("net.ipv4.tcp_")}
+        names = sorted({*shown, *sysctls.BESIDE, *self._knobs.sysctls()} - sysctls.SECRET)
         world = self._open(1)
         try:
             (host,) = world.hosts
             before = _sysctls(host, names)
             for name, value in self._knobs.writes(self._tuned, before).items():
                 _do(host, "sysctl", name=name, value=value)
+            left = self._admit(host, settings.profile, answer["sysctls"])
             for name, value in self._asked.items():
                 _check(host, name, value)
             after = _sysctls(host, names)
             has_firewall = self._set_up_firewall(host, settings.firewall)
-            info = _do(host, "counters", needed=False).error is None
+            has_counters = _do(host, "counters", needed=False).error is None
         finally:
             world.close()
         self._present = before
         lacking = {Capability.FIREWALL} if not has_firewall else set()
         lacking |= set() if answer["namespaces"] else {Capability.PAIR}
-        lacking |= set() if info else {Capability.COUNTERS}
+        lacking |= set() if has_counters else {Capability.COUNTERS}
         return Facts(
             name=self._name,
             stack=_STACK,
@@ -185,10 +177,32 @@ class MachineDriver:
             defaults=self._knobs.values(before),
             effective=self._knobs.values(after),
             fixed=frozenset(
-                name for name, knob in self._knobs.by_name.items() if knob.sysctl in self._asked
+                name
+                for name, knob in self._knobs.by_name.items()
+                if knob.sysctl in self._asked or knob.sysctl in self._taken
             ),
             sysctls=after,
+            profile=self._taken,
+            left_out=left,
         )
+
+    def _admit(self, host: Host, profile: Profile, names: Sequence[str]) -> tuple[LeftOut, ...]:
+        """Set a profile, as far as it can be; return what is left out."""
+        found, missed = chosen(profile, names if profile else ())
+        refused = list(missed)
+        for name, setting in found.items():
+            value = setting.value or ""
+            if not setting.named and _sysctls(host, [name]).get(name) == value:
+                continue
+            reason = sysctls.unfit(name)
+            if reason is None:
+                reply = _do(host, "sysctl", name=name, value=value, needed=False)
+                reason = None if reply.error is None else _why(reply)
+            if reason is None:
+                self._taken[name] = value
+            else:
+                refused.append(left_out(replace(setting, name=name), reason))
+        return tuple(refused)
 
     def _set_up_firewall(self, host: Host, rules: Sequence[str]) -> bool:
         """Keep the user's rules by family, and tell whether there is a firewall at all."""
@@ -231,5 +245,9 @@ def _check(host: Host, name: str, value: str) -> None:
     """Set a user's sysctl; UsageError if the kernel does not have or take it."""
     reply = _do(host, "sysctl", name=name, value=value, needed=False)
     if reply.error is not None:
-        why = "no such sysctl" if reply.error == "ENOENT" else f"the kernel refuses: {reply.error}"
-        raise UsageError(f"--sysctl {name}={value}: {why}")
+        raise UsageError(f"--sysctl {name}={value}: {_why(reply)}")
+
+
+def _why(reply: AgentReply) -> str:
+    """Say why a sysctl was not set."""
+    return "no such sysctl" if reply.error == "ENOENT" else f"the kernel refuses: {reply.error}"

@@ -198,7 +198,9 @@ class Guest:
             "families": ["ipv4"] + ["ipv6"] * Path("/proc/sys/net/ipv6").exists(),
             "namespaces": Path("/proc/self/ns/net").exists(),
             "sysctls": [
-                f"net.ipv4.{path.name}" for path in sorted(Path("/proc/sys/net/ipv4").glob("tcp_*"))
+                ".".join(path.relative_to("/proc/sys").parts)
+                for path in sorted(Path("/proc/sys/net").rglob("*"))
+                if path.is_file()
             ],
         }
 

@@ -9,13 +9,14 @@ them. What was sent meanwhile arrives when the next step begins.
 import base64
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.errors import HarnessError
 from harness.targets.channel import AgentChannel
 from harness.targets.qemu.machine import Machine
 from harness.wire.link import Frame
+from harness.wire.real import Heartbeat
 
 REACTION = 0.005
 """Seconds of the machine's time within which the peer has seen a frame, and may have answered."""
@@ -26,6 +27,7 @@ class MachineClock:
 
     def __init__(self, wire: "Wire") -> None:
         self._wire = wire
+        self._beats: list[Heartbeat] = []
 
     @property
     def virtual(self) -> bool:
@@ -38,7 +40,25 @@ class MachineClock:
 
     def wait(self, deadline: float) -> None:
         """Return when a frame came or a call ended, at `deadline` at the latest."""
-        self._wire.advance(deadline)
+        self._wire.advance(min([deadline, *(beat.due for beat in self._beats)]))
+        for beat in tuple(self._beats):
+            if beat.due <= self.now():
+                due, beat.due = beat.due, self.now() + beat.period
+                beat.callback(due)
+
+    def every(self, period: float, callback: Callable[[float], object]) -> Callable[[], None]:
+        """Call `callback` with its intended time every `period` seconds while the clock waits.
+
+        Returns a function that ends it.
+        """
+        beat = Heartbeat(period, callback, self.now() + period)
+        self._beats.append(beat)
+
+        def end() -> None:
+            if beat in self._beats:
+                self._beats.remove(beat)
+
+        return end
 
     def quiet_until(self) -> float:
         """Return a time before which nothing can happen that was looked at since the last wait.
