@@ -18,23 +18,21 @@ line when a burst fills the terminal's buffer, and never begins again).
 """
 
 import contextlib
-import itertools
 import json
 import os
 import select
 import signal
 import socket
 import struct
-import subprocess
 import sys
 import time
 import tty
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.targets import agent, offload, sock_diag
 from harness.targets.uml import inside
+from harness.targets.uml.barrier import Barrier
 
 # What a stack needs is loaded before it is forked.
 _LOADED = (sock_diag,)
@@ -46,23 +44,6 @@ _GREETING_TYPE = 0x88B5
 _GREETING = struct.pack("!6s6sH46x", b"\xff" * 6, bytes.fromhex("0200000000fe"), _GREETING_TYPE)
 _GREETING_WITHIN = 5.0
 _SHUT_WITHIN = 3.0
-_FIREWALL = (
-    "nfnetlink",
-    "nf_tables",
-    "nft_compat",
-    "nft_counter",
-    "nft_chain_nat",
-    "nft_reject",
-    "nft_log",
-    "xt_tcpudp",
-    "xt_conntrack",
-    "ip_tables",
-    "iptable_filter",
-    "iptable_raw",
-    "ip6_tables",
-    "ip6table_filter",
-    "ip6table_raw",
-)
 
 
 class Parts:
@@ -88,8 +69,7 @@ class StackAgent:
     """The agent of a stack, with what only a guest can tell or needs."""
 
     def __init__(self, modules: Any) -> None:
-        self._agent = agent.Agent(run=self._run)
-        self._modules = modules
+        self._agent = agent.Agent(run=Barrier(modules, INTERFACE).run)
         self.handle = Parts(self._handle)
         self.fileno = self._agent.fileno
         self.poll = self._agent.poll
@@ -100,15 +80,6 @@ class StackAgent:
         if request.get("op") == "survey":
             return [answer(request, inside.sysctls(request["names"]))]
         return self._agent.handle(request)
-
-    def _run(self, words: Sequence[str], **more: Any) -> Any:
-        """Run iptables, once the modules are there that it would otherwise ask for in vain."""
-        wanted = [*_FIREWALL]
-        for option, word in itertools.pairwise(words):
-            if option in {"-m", "--match", "-j", "--jump", "-p"}:
-                wanted += [f"{kind}_{word}" for kind in ("xt", "ipt", "ip6t", "nft")]
-        self._modules.load(wanted)
-        return subprocess.run(words, **more)  # noqa: PLW1510 - the agent says what it wants
 
 
 class Stack:
