@@ -12,6 +12,9 @@
     default_of = ["syn_retries"]   # optional: the entry is only stale while these knobs stand at
                                    # their defaults; elsewhere the deviation may well be gone
     cells = ["SYN *"]              # optional, of a matrix: the only cells that are known to deviate
+
+`claim` and `measure` may be lists: one reason for all pairs of a claim with a measure that it says
+something of.
 """
 
 import fnmatch
@@ -28,7 +31,8 @@ from harness.errors import UsageError
 
 PACKAGED = Path(__file__).parent / "ledgers"
 
-_TEXTS = ("claim", "measure", "versions", "reason", "reference")
+_TEXTS = ("versions", "reason", "reference")
+_ABOUT = ("claim", "measure")
 _FAMILIES = ("ipv4", "ipv6")
 
 
@@ -116,42 +120,73 @@ def _read(path: Path, library: Library) -> list[Known]:
     entries = []
     for table, line in zip(found, headers(text, "known", len(found)), strict=True):
         try:
-            entries.append(_known(table, path, line, library))
+            entries += _known(table, path, line, library)
         except (ValueError, UsageError) as error:
             name = table.get("claim", "an entry without claim")
+            name = ", ".join(map(str, name)) if isinstance(name, list) else name
             raise UsageError(f"{path}:{line}: {name}: {error}") from None
     return entries
 
 
-def _known(table: Mapping[str, Any], path: Path, line: int, library: Library) -> Known:
-    check_keys(table, (*_TEXTS, "families", "default_of", "cells"))
+def _known(table: Mapping[str, Any], path: Path, line: int, library: Library) -> list[Known]:
+    check_keys(table, (*_ABOUT, *_TEXTS, "families", "default_of", "cells"))
     for key in _TEXTS:
         if not isinstance(table.get(key), str) or not table[key].strip():
             raise ValueError(f"'{key}' is missing or no text")
-    claim = library.claim(table["claim"])
-    if table["measure"] not in {judged.measure for judged in claim.judged}:
-        library.measure(table["measure"])
-        raise ValueError(f"the claim says nothing of {table['measure']}")
-    if not claim.strength.binds:
-        raise ValueError(f"a {claim.strength} that is not followed is permitted, so no entry")
     families, knobs = _names(table, "families"), _names(table, "default_of")
     for knob in knobs:
         if knob not in known_knobs():
             raise ValueError(f"unknown knob '{knob}'{close(knob, known_knobs())}")
     if set(families) - set(_FAMILIES):
         raise ValueError(f"families are {' and '.join(_FAMILIES)}")
-    return Known(
-        stack=path.stem,
-        claim=claim.id,
-        measure=table["measure"],
-        versions=Versions.parse(table["versions"]),
-        reason=table["reason"],
-        reference=table["reference"],
-        families=families,
-        default_of=knobs,
-        cells=_names(table, "cells"),
-        where=(str(path), line),
-    )
+    return [
+        Known(
+            stack=path.stem,
+            claim=claim,
+            measure=measure,
+            versions=Versions.parse(table["versions"]),
+            reason=table["reason"],
+            reference=table["reference"],
+            families=families,
+            default_of=knobs,
+            cells=_names(table, "cells"),
+            where=(str(path), line),
+        )
+        for claim, measure in _pairs(table, library)
+    ]
+
+
+def _pairs(table: Mapping[str, Any], library: Library) -> list[tuple[str, str]]:
+    """Return the pairs of claim and measure that an entry is about; every name must be in one."""
+    claims, measures = _one_or_more(table, "claim"), _one_or_more(table, "measure")
+    found = []
+    for name in claims:
+        claim = library.claim(name)
+        judged = {one.measure for one in claim.judged}
+        if not judged & set(measures):
+            for measure in measures:
+                library.measure(measure)
+            which = "the claim" if len(claims) == 1 else f"the claim {name}"
+            raise ValueError(f"{which} says nothing of {', '.join(measures)}")
+        if not claim.strength.binds:
+            raise ValueError(f"a {claim.strength} that is not followed is permitted, so no entry")
+        found += [(claim.id, measure) for measure in measures if measure in judged]
+    for measure in measures:
+        if measure not in {each for _, each in found}:
+            library.measure(measure)
+            raise ValueError(f"{', '.join(claims)} says nothing of {measure}")
+    return found
+
+
+def _one_or_more(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """Return a name, or a list of names that are all different."""
+    value = table.get(key)
+    names = tuple(value) if isinstance(value, list) else (value,)
+    if not names or not all(isinstance(name, str) and name.strip() for name in names):
+        raise ValueError(f"'{key}' is missing or no text")
+    if len(set(names)) < len(names):
+        raise ValueError(f"'{key}' names one twice")
+    return names
 
 
 def _names(table: Mapping[str, Any], key: str) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from harness.errors import Inconclusive, Unsupported
 from harness.peer.peer import Peer
+from harness.segment.notation import parse_segment
+from harness.segment.segment import SackPermitted, Segment, Timestamps, WindowScale
 from harness.states import State
 from harness.targets import matrix
 from harness.targets.target import Listener, Target
@@ -16,6 +18,8 @@ LISTENING_PORT = 2017
 
 CROWD = 512
 """Connections that a listener holds for every segment of a matrix at once."""
+
+_AGREED = {WindowScale: "window scaling", SackPermitted: "SACK", Timestamps: "timestamps"}
 
 
 class By(enum.StrEnum):
@@ -47,18 +51,21 @@ class Walk:
         by: By | tuple[By, ...] = (),
         syn: str = "<mss 1460>",
         options: Mapping[str, Any] | None = None,
+        agreed: bool = True,
     ) -> Peer:
         """Reach the state and return the peer; Inconclusive says where the walk ended.
 
         `peer` is another one of the same world; such walks share the listener of the first.
         `syn` holds the options of the peer's SYN or SYN-ACK, `options` the socket options that the
-        target's socket (a listener hands them on) has from its beginning.
+        target's socket (a listener hands them on) has from its beginning. Unsupported if `syn` has
+        an option that both sides must agree to, the target does not, and it was to be `agreed`.
         """
         ways = (by,) if isinstance(by, By) else by
         walker = self._peer if peer is None else peer
         shared = None if peer is None else self._listener
         set_ = dict(options or {})
         walk = _Walk(self._target, walker, ways, syn=syn, options=set_, listener=shared)
+        walk.agreed = agreed
         walk.to(state)
         self._listener = walker.listener or self._listener
         return walker
@@ -101,6 +108,7 @@ class _Walk:
     ) -> None:
         self.target, self.peer, self.syn, self.options = target, peer, syn, options
         self.listener = listener
+        self.agreed = True
         self.active = By.ACTIVE_OPEN in ways
         self.close = By.CLOSE in ways
 
@@ -147,7 +155,7 @@ class _Walk:
             self.peer.port(self.peer.local.port), options=self.options
         )
         self.peer.socket = self.peer.call.socket
-        self.peer.expect("S 0:0(0)")
+        self._agree(self.peer.expect("S 0:0(0)"))
 
     def syn_received(self) -> None:
         if self.active:
@@ -156,7 +164,16 @@ class _Walk:
         else:
             self.listen()
             self.peer.send(f"S 0:0(0) {self.syn}")
-        self.peer.expect("S. 0:0(0) ack 1")
+        self._agree(self.peer.expect("S. 0:0(0) ack 1"))
+
+    def _agree(self, segment: Segment) -> None:
+        """Look whether the target has the options that `syn` has."""
+        if not self.agreed:
+            return
+        has = {type(option) for option in segment.options}
+        for option in parse_segment(f"S 0:0(0) {self.syn}").options:
+            if type(option) in _AGREED.keys() - has:
+                raise Unsupported(f"{self.target.name} does not agree to {_AGREED[type(option)]}")
 
     def established(self) -> None:
         if self.active:

@@ -86,7 +86,7 @@ def test_syn_received_and_after_options_may_come_in_any_segment(reach, documente
 @pytest.mark.measures("sent_options", "sent_options_beside_syn")
 def test_established_options_of_setting_up_are_sent_with_syn_only(reach, documented):
     """MSS, SACK-permitted and window scale are in SYN segments alone, and every list is right."""
-    peer = reach(State.ESTABLISHED, syn=ALL)
+    peer = reach(State.ESTABLISHED, syn=ALL, agreed=False)
     peer.socket.send(10)
     peer.expect(". 1:11(10) ack 1")
     peer.send("P. 1:11(10) ack 11")

@@ -34,6 +34,9 @@ def ledger(tmp_path):
             "STD:1: there is no measure 'wiat'; did you mean 'wait'?",
         ),
         (ENTRY.replace('"wait"', '"truth"'), "STD:1: the claim says nothing of truth"),
+        (ENTRY.replace('"wait"', '["wait", "wait"]'), "STD:1: 'measure' names one twice"),
+        (ENTRY.replace('"wait"', "[]"), "STD:1: 'measure' is missing"),
+        (ENTRY.replace('"wait"', '["wait", "truth"]'), "STD:1: STD:1 says nothing of truth"),
         (ENTRY.replace("STD:1", "STD:2"), "STD:2: a SHOULD that is not followed is permitted"),
         (ENTRY + 'version = "6"\n', "STD:1: unknown key 'version'; did you mean 'versions'?"),
         (ENTRY.replace('reason = "It is a constant."\n', ""), "STD:1: 'reason' is missing"),
@@ -87,3 +90,11 @@ def test_an_entry_is_found_for_its_stack_versions_and_families(
     loaded = ledger(ENTRY + 'families = ["ipv4"]\n')
     entry = loaded.find(claim, "wait", stack=stack, version=version, family=family)
     assert (entry is not None) is known
+
+
+def test_an_entry_may_name_several_measures(ledger):
+    """Each pair of a claim and a measure is an entry, with one reason and one place."""
+    text = ENTRY.replace('"STD:1"', '["STD:1"]').replace('"wait"', '["wait"]')
+    entries = ledger(text).entries
+    assert [(one.claim, one.measure) for one in entries] == [("STD:1", "wait")]
+    assert {one.where[1] for one in entries} == {1}
