@@ -149,12 +149,21 @@ class Judge:
             return _Ruling(claim, Verdict.UNSUPPORTED, why, finding)
         if reason := tuned(judged.default_of, knobs, self.facts.defaults):
             return _Ruling(claim, Verdict.UNSUPPORTED, reason, finding)
+        if absent := self._absent(claim, judged, knobs):
+            why = f"{self.facts.name} has no knob {absent}"
+            return _Ruling(claim, Verdict.UNSUPPORTED, why, finding)
         if finding.fits is None:
             return _Ruling(claim, Verdict.INCONCLUSIVE, finding.reason, finding)
         if finding.fits:
             return _Ruling(claim, Verdict.CONFORMS, None, finding)
         verdict = Verdict.DEVIATES if claim.strength.binds else Verdict.PERMITTED
         return _Ruling(claim, verdict, None, finding)
+
+    def _absent(self, claim: Claim, judged: Judged, knobs: Mapping[str, float]) -> str | None:
+        """Return a knob by which a model lacks what a document says of the real stack, or None."""
+        if not self.facts.model or claim.stacks is None:
+            return None
+        return next((name for name in judged.default_of if name not in knobs), None)
 
     def _without_observation(self, measure: str, verdict: Verdict, reason: str) -> None:
         self._done[measure] = None

@@ -58,6 +58,7 @@ class Connection:
     local: Endpoint
     remote: Endpoint
     options: dict[str, Any] = field(default_factory=dict)
+    ip_options: bytes = b""
     listener: "Listener | None" = None
     before: "Connection | None" = None
     state: State = State.CLOSED
@@ -145,7 +146,8 @@ class Connection:
     @property
     def room(self) -> int:
         """How many more octets of the user's fit into the send buffer."""
-        size = int(self.options.get("SO_SNDBUF") or self.parameters.send_buffer)
+        grown = 2 * self.congestion.cwnd if self.parameters.send_buffer_grows else 0
+        size = int(self.options.get("SO_SNDBUF") or max(self.parameters.send_buffer, grown))
         return max(0, size - len(self.buffer))
 
     @property

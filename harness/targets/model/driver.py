@@ -83,6 +83,11 @@ class ModelDriver:
         kind = self._kind
         if unknown := sorted(set(settings.sysctls) - set(kind.sysctls)):
             raise UsageError(f"{self._name} has no sysctl {unknown[0]}: leave it out")
+        for name, value in settings.sysctls.items():
+            try:
+                kind.with_sysctls({**kind.sysctls, name: value})
+            except (ValueError, ArithmeticError):
+                raise UsageError(f"--sysctl {name}={value}: this is no value of it") from None
         self._rules = [_words(rule) for rule in settings.firewall]
         taken, left = self._admitted(settings.profile)
         self._texts = {**kind.sysctls, **taken, **settings.sysctls}

@@ -13,6 +13,7 @@ from harness.wire.memory import MemoryLink
 _ECHO = {"ipv4": (8, 0), "ipv6": (128, 129)}
 _MULTICAST_MAC = "33:33:"
 _BROADCAST_MAC = "ff:ff:ff:ff:ff:ff"
+SOURCE_ROUTES = (b"\x83", b"\x89")
 
 
 @dataclass(slots=True, eq=False)
@@ -70,6 +71,8 @@ class Interface:
         if datagram.destination not in self._own:
             return
         if self.filters[datagram.family].drops("INPUT", datagram):
+            return
+        if self._stack.parameters.ip_options_returned and datagram.ip_options[:1] in SOURCE_ROUTES:
             return
         if datagram.segment is not None:
             self._stack.receive(datagram)

@@ -21,6 +21,10 @@ _COOKIE_STEP = 64
 _COOKIE_SIZES = (64, 512, 536, 1024, 1220, 1440, 1460, 8960)
 
 
+RETURNED = (b"\x07", b"\x44")
+"""The types of record route and timestamp."""
+
+
 @dataclass(slots=True, eq=False)
 class Listener:
     """A port in LISTEN; `address` is None where it stands for all. `options` are handed on."""
@@ -62,8 +66,10 @@ class Listener:
             Endpoint(datagram.destination, segment.destination_port),
             Endpoint(datagram.source, segment.source_port),
             dict(self.options),
-            self,
+            listener=self,
         )
+        if self.stack.parameters.ip_options_returned and datagram.ip_options[:1] in RETURNED:
+            c.ip_options = datagram.ip_options
         self.stack.remember(c)
         return c
 

@@ -172,7 +172,8 @@ def form(
         urgent=urgent,
     )
     c.active_at = c.now
-    c.stack.transmit(c.local.address, c.remote.address, segment, ttl=c.ttl, tos=c.tos)
+    ends = (c.local.address, c.remote.address)
+    c.stack.transmit(*ends, segment, ttl=c.ttl, tos=c.tos, ip_options=c.ip_options)
 
 
 def _window(c: Connection) -> int:

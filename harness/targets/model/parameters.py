@@ -40,6 +40,8 @@ class Parameters:
     nagle: int
     receive_buffer: int
     send_buffer: int
+    send_buffer_grows: int
+    ip_options_returned: int
     mtu: int
     initial_window_segments: int
     least_send_mss: int

@@ -1,5 +1,6 @@
 """Stack: all connections of one host, and which of them a segment is for."""
 
+import dataclasses
 import hashlib
 import ipaddress
 from collections import Counter
@@ -121,12 +122,20 @@ class Stack:
             del self.connections[c.local, c.remote]
 
     def transmit(
-        self, source: str, destination: str, segment: Segment, *, ttl: int = 0, tos: int = 0
+        self,
+        source: str,
+        destination: str,
+        segment: Segment,
+        *,
+        ttl: int = 0,
+        tos: int = 0,
+        ip_options: bytes = b"",
     ) -> None:
         """Send a segment between two addresses; without a TTL it is the stack's."""
         self.count("TcpOutSegs")
         ttl = ttl or self.parameters.default_ttl
-        self.send(Datagram(source, destination, segment, ttl=ttl, tos=tos, dont_fragment=True))
+        envelope = Datagram(source, destination, segment, ttl=ttl, tos=tos, dont_fragment=True)
+        self.send(dataclasses.replace(envelope, ip_options=ip_options) if ip_options else envelope)
 
     def reply(self, c: Connection, segment: Segment) -> None:
         """Send a segment that is not numbered as the connection is to the connection's peer."""
