@@ -1,0 +1,1 @@
+"""Picture: what a run shows, laid out as scenes, and scenes drawn."""
