@@ -13,12 +13,13 @@ from harness.commands import (
     explain,
     kernels,
     mutants,
+    sweep,
     targets,
 )
 from harness.errors import HarnessError, UsageError
 from harness.reporting.text import printable
 
-COMMANDS = (targets, kernels, doctor, compare, coverage, explain, contradictions, mutants)
+COMMANDS = (targets, kernels, doctor, compare, coverage, explain, contradictions, mutants, sweep)
 """The commands, in the order in which they are listed."""
 
 USAGE = 2

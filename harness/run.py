@@ -59,6 +59,10 @@ class Run:
             sabotage=tuple(parse_sabotage(text) for text in sabotage),
         )
 
+    def at(self, settings: Settings) -> "Run":
+        """Return this run at other settings, with nothing started."""
+        return replace(self, settings=settings, _drivers={}, _facts={})
+
     def start(self, name: str) -> Facts:
         """Return a target's facts; its driver is started unless it runs already."""
         if name not in self._drivers:

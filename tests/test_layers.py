@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = (
     ("plugin", "cli"),
     ("commands",),
+    ("sweep",),
     ("run", "trial", "order"),
     ("reporting",),
     ("judgement",),
@@ -32,6 +33,8 @@ HEIGHT = {area: -floor for floor, areas in enumerate(FLOORS) for area in areas}
 DOORS = {
     "scapy": {"harness.segment.codec"},
     "pyroute2": {"harness.targets.network", "harness.targets.sock_diag"},
+    "dask": {"harness.sweep.cluster"},
+    "distributed": {"harness.sweep.cluster"},
     "docker": {"harness.targets.docker"},
     "allure": {"harness.reporting.allure"},
     "allure_commons": {"harness.reporting.allure"},

@@ -8,4 +8,5 @@ pytest_plugins = (
     "harness.plugin.fixtures",
     "harness.plugin.outcome",
     "harness.plugin.again",
+    "harness.plugin.cells",
 )

@@ -1,0 +1,1 @@
+"""Sweep: testcases at many settings of many targets, on many machines."""
