@@ -16,7 +16,7 @@ from harness.peer.peer import Peer
 from harness.peer.timeline import Timeline
 from harness.segment.segment import Segment
 from harness.states import State
-from harness.targets.driver import Capability, Driver, Facts, World
+from harness.targets.driver import Capability, Driver, Facts, Place, World
 from harness.targets.target import Target
 from harness.targets.walk import LISTENING_PORT, Walk
 from harness.wire.link import Link
@@ -28,8 +28,8 @@ from harness.wire.station import Station
 PEER_PORT = 40017
 """The peer's port while no testcase asks for another."""
 
-PEER_ADDRESSES = {"ipv4": "198.51.100.1", "ipv6": "2001:db8::1"}
-PEER_MAC = "02:00:00:00:00:01"
+PEER = Place("02:00:00:00:00:01", {"ipv4": "198.51.100.1", "ipv6": "2001:db8::1"})
+"""Where the peer is on a link of our own."""
 
 TOLD = 40
 """Events of the timeline that a failure shows at most."""
@@ -56,6 +56,7 @@ class Trial:
     _world: World | None = None
     _link: Link | None = None
     _pair: bool = False
+    _port: int = LISTENING_PORT
     _complete: bool = False
     _targets: list[Target] = field(default_factory=list)
     _peer: Peer | None = None
@@ -88,7 +89,7 @@ class Trial:
         """The far end of the link."""
         if self._peer is None:
             bench = self._bench()
-            self._peer = Peer(bench, local_port=PEER_PORT, remote_port=LISTENING_PORT)
+            self._peer = Peer(bench, local_port=PEER_PORT, remote_port=self._port)
         return self._peer
 
     @property
@@ -180,6 +181,7 @@ class Trial:
                 self.family,
                 on_event=functools.partial(self._note, who),
                 fixed=self.fixed,
+                on_listen=self._listens,
             )
             for who, host in zip(names, world.hosts, strict=True)
         ]
@@ -188,12 +190,19 @@ class Trial:
     def _note(self, who: str, at: float, text: str) -> None:
         self.timeline.note(at, who + text)
 
+    def _listens(self, port: int) -> None:
+        """Have the peer send to the port at which something listens."""
+        self._port = port
+        if self._peer is not None:
+            self._peer.towards(port)
+
     def _bench(self) -> Bench:
         target = self.target
         assert self._link is not None
         assert self._world is not None
         host = self._world.hosts[0]
-        station = Station(self._link, PEER_MAC, PEER_ADDRESSES.values(), target_mac=host.mac)
+        place: Place = getattr(self._world, "peer", PEER)
+        station = Station(self._link, place.mac, place.addresses.values(), target_mac=host.mac)
         has_table = Capability.STATE_TABLE in self.facts.capabilities
 
         def state_of(local_port: int, remote: Endpoint) -> State:
@@ -202,7 +211,7 @@ class Trial:
         bench = Bench(
             station=station,
             timeline=self.timeline,
-            addresses=(PEER_ADDRESSES[self.family], host.addresses[self.family]),
+            addresses=(place.addresses[self.family], host.addresses[self.family]),
             observed=self._observed,
             state_of=state_of if has_table else None,
             limit=self.limit,

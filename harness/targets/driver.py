@@ -98,20 +98,33 @@ class Channel(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where somebody is on a link: the MAC, and the address of each family ("ipv4", "ipv6")."""
+
+    mac: str
+    addresses: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Host:
     """One stack on a link: how to ask it, and where it is.
 
     `addresses` maps family ("ipv4", "ipv6") to the address of its interface, `mac` is that of its
-    interface.
+    interface. `listening` is the one port at which something listens there, where nobody can be
+    asked to listen.
     """
 
     channel: Channel
     addresses: Mapping[str, str]
     mac: str
+    listening: int | None = None
 
 
 class World(Protocol):
-    """What one testcase runs in: a link, its clock, and one stack on it, or two."""
+    """What one testcase runs in: a link, its clock, and one stack on it, or two.
+
+    It may have a `peer`, the `Place` that the peer takes where its usual one is nobody's to take.
+    """
 
     @property
     def clock(self) -> Clock:

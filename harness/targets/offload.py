@@ -21,6 +21,29 @@ _SWITCHES = {
     "ufo": 0x22,
 }
 
+_GET_GRO = 0x2B
+_GET_FLAGS = 0x25
+_LRO = 1 << 15
+
+
+def merges(interface: str) -> bool:
+    """Tell whether segments that arrive may be shown as one; nothing is changed."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
+        return bool(_value(door, interface, _GET_GRO) or _value(door, interface, _GET_FLAGS) & _LRO)
+
+
+def _value(door: socket.socket, interface: str, command: int) -> int:
+    value = array.array("B", _ETHTOOL_VALUE.pack(command, 0))
+    try:
+        fcntl.ioctl(
+            door,
+            _SIOCETHTOOL,
+            _INTERFACE_REQUEST.pack(interface.encode(), value.buffer_info()[0]),
+        )
+    except OSError:
+        return 0
+    return int(_ETHTOOL_VALUE.unpack(value.tobytes())[1])
+
 
 def switch_off(interface: str) -> None:
     """Switch checksum, segmentation and receive offloads off, in the calling thread's namespace.

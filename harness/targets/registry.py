@@ -26,6 +26,7 @@ DRIVERS: Mapping[str, str] = MappingProxyType(
         "qemu-6.1": "harness.targets.qemu.kinds:QEMU_6_1",
         "qemu-6.12": "harness.targets.qemu.kinds:QEMU_6_12",
         "qemu-7.2": "harness.targets.qemu.kinds:QEMU_7_2",
+        "remote": "harness.targets.remote.driver:RemoteDriver",
         "model-rfc9293": "harness.targets.model.kinds:RFC9293",
         "model-linux": "harness.targets.model.kinds:LINUX",
         "model-windows-2003": "harness.targets.model.kinds:WINDOWS_2003",
@@ -50,6 +51,13 @@ class Option:
 OPTIONS = (
     Option("docker-image", "IMAGE", "what containers are made from, if not our own"),
     Option("modules", "DIR", "modules of a kernel that is given by its image"),
+    Option("remote-interface", "NAME", "this machine's interface that the remote stack is behind"),
+    Option("remote-address", "ADDRESS", "of the remote stack; with a comma, IPv4 and IPv6"),
+    Option("remote-peer", "ADDRESS", "that nobody uses in its subnet, for the peer; as above"),
+    Option("remote-mac", "MAC", "of the remote stack; else it is asked for"),
+    Option("remote-agent", "COMMAND", "whose standard streams are those of agent.py there"),
+    Option("remote-stack", "NAME[:VERSION]", "what the remote stack is, as linux:6.1"),
+    Option("remote-port", "PORT", "at which something listens there, if there is no agent"),
 )
 """All such options. `Settings.options` has the values of those that the user gave."""
 

@@ -29,7 +29,8 @@ class Target:
     """One stack in one address family ("ipv4" or "ipv6").
 
     `on_event` takes the time in seconds of the clock and a text, for the timeline. `fixed` are the
-    sysctls that the user has set, which `tune` leaves alone.
+    sysctls that the user has set, which `tune` leaves alone. `on_listen` takes the port where
+    something listens already, in place of the one that was asked for.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Target:
         *,
         on_event: Callable[[float, str], None] | None = None,
         fixed: Collection[str] = (),
+        on_listen: Callable[[int], None] | None = None,
     ) -> None:
         if family not in host.addresses:
             raise Unsupported(f"{facts.name} has no {family}")
@@ -49,6 +51,8 @@ class Target:
         self._host = host
         self._desk = Desk(host.channel, clock, facts, on_event)
         self._fixed = frozenset(fixed)
+        self._on_listen = on_listen
+        self._found = False
 
     @property
     def name(self) -> str:
@@ -94,6 +98,10 @@ class Target:
         Socket options, by name, are set before bind().
         """
         self.need(Capability.PASSIVE_OPEN)
+        if self._host.listening is not None:
+            if address or options or more_options or self._found:
+                raise Unsupported(f"{self.name} cannot be asked to listen in some way")
+            return self._find(self._host.listening)
         listening = self.socket()
         for option, value in {**(options or {}), **more_options}.items():
             listening.set(option, value)
@@ -103,6 +111,13 @@ class Target:
         if call.error is not None:
             raise Inconclusive(f"port {port} cannot be listened on: {call!r}")
         return Listener(listening, port or listening.local.port)
+
+    def _find(self, port: int) -> Listener:
+        """Take the listener that is there, which nobody can be asked about."""
+        self._found = True
+        if self._on_listen is not None:
+            self._on_listen(port)
+        return Listener(Socket(self._desk, 0, self.family), port)
 
     def connect(
         self,

@@ -26,6 +26,10 @@ _PACKET_STATISTICS = 6
 _PACKET_OUTGOING = 4
 _SO_RCVBUFFORCE = 33
 _SO_TIMESTAMPNS = 35
+_ADD_MEMBERSHIP = 1
+_PROMISCUOUS = 1
+# Of struct packet_mreq: the interface, the kind, and room for an address.
+_MEMBERSHIP = struct.Struct("@iH10x")
 _STATISTICS = struct.Struct("=II")
 _TIMESPEC = struct.Struct("@qq")
 # Both addresses, Ethertype, the time it was meant for; as long as the shortest Ethernet frame.
@@ -48,14 +52,16 @@ class PacketSocketLink:
 
     Frames that leave through the interface count as sent: ours, or, where the interface is a port
     of a bridge, those towards the stack behind it. Heartbeats pass the link while the clock waits
-    and are never seen by a caller.
+    and are never seen by a caller. An interface that is `shared` with others has no heartbeats,
+    and is listened on for every MAC.
     """
 
-    def __init__(self, clock: RealClock, interface: str) -> None:
+    def __init__(self, clock: RealClock, interface: str, *, shared: bool = False) -> None:
         self._clock = clock
         self._sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self._sender.bind((interface, 0))
-        self._capture = _capture(interface)
+        self._capture = _capture(interface, promiscuous=shared)
+        self._shared = shared
         self._offset = _offset()
         self._stepped = False
         self._lost = 0
@@ -150,6 +156,9 @@ class PacketSocketLink:
         self._beat(0.0)
 
     def _beat(self, due: float) -> None:
+        if self._shared:
+            # The clock takes note of how late it was woken, which must do.
+            return
         try:
             self._sender.send(_HEARTBEAT.pack(_NOBODY, _NOBODY, HEARTBEAT_TYPE, due))
         except OSError as error:
@@ -268,7 +277,7 @@ def _dispose_all(disposal: queue.SimpleQueue[socket.socket]) -> None:
         disposal.get().close()
 
 
-def _capture(interface: str) -> socket.socket:
+def _capture(interface: str, *, promiscuous: bool = False) -> socket.socket:
     capture = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     try:
         try:
@@ -279,6 +288,10 @@ def _capture(interface: str) -> socket.socket:
         capture.setblocking(False)
         # Protocol 0 until here: nothing is captured from other interfaces of the namespace.
         capture.bind((interface, _ETH_P_ALL))
+        if promiscuous:
+            # It ends with the socket, and is seen in no flag of the interface's.
+            wanted = _MEMBERSHIP.pack(socket.if_nametoindex(interface), _PROMISCUOUS)
+            capture.setsockopt(_SOL_PACKET, _ADD_MEMBERSHIP, wanted)
     except OSError:
         capture.close()
         raise

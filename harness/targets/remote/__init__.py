@@ -1,0 +1,1 @@
+"""Remote: a stack behind an interface of this machine."""
