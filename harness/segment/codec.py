@@ -1,13 +1,16 @@
 """Codec: the only door to Scapy, between values and octets.
 
-Scapy builds and dissects the fixed headers. Option lists are read and written by `options`, because
-its dissector drops what it cannot understand, and the harness must see just that.
+A testcase may hand in a layer of Scapy's. The fixed headers are packed and unpacked here, as Scapy
+takes ten times as long, and a run's processors are what it measures with. Option lists are read and
+written by `options`, because a dissector that drops what it cannot understand hides what the
+harness must see.
 """
 
 import dataclasses
 import functools
 import ipaddress
 import logging
+import struct
 
 from scapy.config import conf
 
@@ -28,11 +31,15 @@ conf.route_autoload = False
 conf.route6_autoload = False
 logging.getLogger("scapy").setLevel(logging.CRITICAL)
 
-from scapy.layers.inet import IP, TCP  # noqa: E402 - after the switches above
-from scapy.layers.inet6 import IPv6  # noqa: E402
+from scapy.layers.inet import TCP  # noqa: E402 - after the switches above
 from scapy.layers.l2 import ARP, Ether  # noqa: E402
 from scapy.packet import Packet  # noqa: E402
 from scapy.utils import checksum as internet_checksum  # noqa: E402
+
+_IPV4 = struct.Struct("!BBHHHBBH4s4s")
+_IPV6 = struct.Struct("!IHBB16s16s")
+_TCP_FIELDS = struct.Struct("!HHIIHHHH")
+_DONT_FRAGMENT, _FRAGMENT = 0x4000, 0x3FFF
 
 _TCP = 6
 _ICMP = {"ipv4": 1, "ipv6": 58}
@@ -57,32 +64,31 @@ def encode(datagram: Datagram) -> bytes:
     if datagram.family == "ipv6":
         if datagram.ip_options:
             raise UsageError("an IPv6 datagram has no ip_options: leave them out")
-        header = IPv6(
-            tc=datagram.tos,
-            fl=datagram.flow_label,
-            plen=len(octets),
-            nh=protocol,
-            hlim=datagram.ttl,
-            src=datagram.source,
-            dst=datagram.destination,
+        header = _IPV6.pack(
+            6 << 28 | datagram.tos << 20 | datagram.flow_label,
+            len(octets),
+            protocol,
+            datagram.ttl,
+            _packed(datagram.source),
+            _packed(datagram.destination),
         )
-        return _built(header) + octets
+        return header + octets
     options = datagram.ip_options + bytes(-len(datagram.ip_options) % 4)
     if len(options) > _ROOM:
         raise UsageError(f"ip_options of {len(options)} octets: a header has room for {_ROOM}")
-    header = IP(
-        ihl=5 + len(options) // 4,
-        tos=datagram.tos,
-        len=_HEADER["ipv4"] + len(options) + len(octets),
-        id=datagram.identification,
-        flags=2 * datagram.dont_fragment,
-        ttl=datagram.ttl,
-        proto=protocol,
-        chksum=0,
-        src=datagram.source,
-        dst=datagram.destination,
+    header = _IPV4.pack(
+        0x45 + len(options) // 4,
+        datagram.tos,
+        _HEADER["ipv4"] + len(options) + len(octets),
+        datagram.identification,
+        _DONT_FRAGMENT * datagram.dont_fragment,
+        datagram.ttl,
+        protocol,
+        0,
+        _packed(datagram.source),
+        _packed(datagram.destination),
     )
-    return _with_checksum(_built(header) + options, 10) + octets
+    return _with_checksum(header + options, 10) + octets
 
 
 def decode(octets: bytes, family: str) -> Datagram | None:
@@ -99,9 +105,15 @@ def quote(datagram: Datagram, octets: int = 8) -> bytes:
 
 def encode_frame(source_mac: str, destination_mac: str, datagram: Datagram) -> bytes:
     """Return the octets of an Ethernet frame without its check sequence."""
-    family = next(number for number, name in _TYPES.items() if name == datagram.family)
-    header = Ether(src=source_mac, dst=destination_mac, type=family)
-    return _built(header) + encode(datagram)
+    return _ethernet(source_mac, destination_mac, datagram.family) + encode(datagram)
+
+
+@functools.lru_cache(maxsize=1024)
+def _ethernet(source_mac: str, destination_mac: str, family: str) -> bytes:
+    """Return the octets of an Ethernet header."""
+    kind = next(number for number, name in _TYPES.items() if name == family)
+    ends = (bytes.fromhex(mac.replace(":", "")) for mac in (destination_mac, source_mac))
+    return b"".join(ends) + kind.to_bytes(2)
 
 
 # Both ends of a link read each frame, and a link in memory has both of them here.
@@ -210,25 +222,18 @@ def _without_checksum(datagram: Datagram, family: str) -> tuple[int, bytes, int 
 def _encode_segment(segment: Segment) -> bytes:
     options = encode_options(segment.options)
     offset = segment.data_offset
-    header = TCP(
-        sport=segment.source_port,
-        dport=segment.destination_port,
-        seq=segment.seq,
-        ack=segment.ack,
-        dataofs=(_TCP_HEADER + len(options)) // 4 if offset is None else offset,
-        reserved=segment.reserved,
-        flags=int(segment.flags),
-        window=segment.window,
-        chksum=segment.checksum or 0,
-        urgptr=segment.urgent,
+    words = (_TCP_HEADER + len(options)) // 4 if offset is None else offset
+    header = _TCP_FIELDS.pack(
+        segment.source_port,
+        segment.destination_port,
+        segment.seq,
+        segment.ack,
+        words << 12 | segment.reserved << 9 | int(segment.flags),
+        segment.window,
+        segment.checksum or 0,
+        segment.urgent,
     )
-    return _built(header) + options + segment.payload
-
-
-def _built(header: Packet) -> bytes:
-    """Return the octets of one header, all of whose fields are given: nothing to be expanded."""
-    octets: bytes = header.self_build()
-    return octets
+    return header + options + segment.payload
 
 
 def _pseudo_header(datagram: Datagram, protocol: int, length: int) -> bytes:
@@ -244,6 +249,11 @@ def _packed(address: str) -> bytes:
     return ipaddress.ip_address(address).packed
 
 
+@functools.lru_cache(maxsize=1024)
+def _spelt(address: bytes) -> str:
+    return str(ipaddress.ip_address(address))
+
+
 def _with_checksum(octets: bytes, place: int, pseudo_header: bytes = b"") -> bytes:
     """Put the checksum of the octets, in which it is still 0, at its place."""
     number = int(internet_checksum(pseudo_header + octets))
@@ -253,22 +263,23 @@ def _with_checksum(octets: bytes, place: int, pseudo_header: bytes = b"") -> byt
 def _decode_ipv4(octets: bytes) -> Datagram | None:
     if len(octets) < _HEADER["ipv4"] or octets[0] >> 4 != 4:
         return None
-    header = IP(octets[: _HEADER["ipv4"]])
-    start = 4 * header.ihl
-    fits = _HEADER["ipv4"] <= start <= header.len <= len(octets)
-    fragment = header.flags.MF or header.frag
-    if not fits or fragment or internet_checksum(octets[:start]):
+    first, tos, end, identification, fragment, ttl, protocol, _, source, destination = (
+        _IPV4.unpack_from(octets)
+    )
+    start = 4 * (first & 0xF)
+    fits = _HEADER["ipv4"] <= start <= end <= len(octets)
+    if not fits or fragment & _FRAGMENT or internet_checksum(octets[:start]):
         return None
-    content = OtherPayload(int(header.proto), octets[start : header.len])
+    content = OtherPayload(protocol, octets[start:end])
     envelope = Datagram(
-        source=str(header.src),
-        destination=str(header.dst),
+        source=_spelt(source),
+        destination=_spelt(destination),
         content=content,
-        ttl=int(header.ttl),
-        tos=int(header.tos),
-        identification=int(header.id),
+        ttl=ttl,
+        tos=tos,
+        identification=identification,
         ip_options=octets[_HEADER["ipv4"] : start],
-        dont_fragment=bool(header.flags.DF),
+        dont_fragment=bool(fragment & _DONT_FRAGMENT),
     )
     return _opened(envelope, content)
 
@@ -276,18 +287,18 @@ def _decode_ipv4(octets: bytes) -> Datagram | None:
 def _decode_ipv6(octets: bytes) -> Datagram | None:
     if len(octets) < _HEADER["ipv6"] or octets[0] >> 4 != 6:
         return None
-    header = IPv6(octets[: _HEADER["ipv6"]])
-    end = _HEADER["ipv6"] + header.plen
-    if end > len(octets) or header.nh == _IPV6_FRAGMENT:
+    first, length, protocol, ttl, source, destination = _IPV6.unpack_from(octets)
+    end = _HEADER["ipv6"] + length
+    if end > len(octets) or protocol == _IPV6_FRAGMENT:
         return None
-    content = OtherPayload(int(header.nh), octets[_HEADER["ipv6"] : end])
+    content = OtherPayload(protocol, octets[_HEADER["ipv6"] : end])
     envelope = Datagram(
-        source=str(header.src),
-        destination=str(header.dst),
+        source=_spelt(source),
+        destination=_spelt(destination),
         content=content,
-        ttl=int(header.hlim),
-        tos=int(header.tc),
-        flow_label=int(header.fl),
+        ttl=ttl,
+        tos=first >> 20 & 0xFF,
+        flow_label=first & 0xFFFFF,
     )
     return _opened(envelope, content)
 
@@ -321,17 +332,17 @@ def _opened(envelope: Datagram, content: OtherPayload) -> Datagram | None:
 
 
 def _read_header(octets: bytes) -> Segment:
-    header = TCP(octets[:_TCP_HEADER])
+    source, destination, seq, ack, bits, window, checksum, urgent = _TCP_FIELDS.unpack_from(octets)
     return Segment(
-        source_port=int(header.sport),
-        destination_port=int(header.dport),
-        seq=int(header.seq),
-        ack=int(header.ack),
-        flags=Flags(int(header.flags)),
-        window=int(header.window),
-        urgent=int(header.urgptr),
-        checksum=int(header.chksum),
-        reserved=int(header.reserved),
+        source_port=source,
+        destination_port=destination,
+        seq=seq,
+        ack=ack,
+        flags=Flags(bits & 0x1FF),
+        window=window,
+        urgent=urgent,
+        checksum=checksum,
+        reserved=bits >> 9 & 0b111,
     )
 
 

@@ -19,6 +19,7 @@ In a pattern every part but the flags may be left out, and `*` stands for any nu
 `...` may come in any order and among others; without it the list is exact, and `<>` is no option.
 """
 
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -60,6 +61,7 @@ _OPTION = "mss, wscale, sackOK, sack, TS val, nop, eol, kind-N or raw"
 _ESCAPED = re.compile(r'\\(?:x([0-9a-fA-F]{2})|(["\\]))')
 
 
+@functools.lru_cache(maxsize=4096)
 def parse_segment(text: str) -> Segment:
     """Read a segment; its ports are 0. UsageError when the text does not say all of it."""
     reader = Reader(text, holes=False)
@@ -84,6 +86,7 @@ def parse_segment(text: str) -> Segment:
     )
 
 
+@functools.lru_cache(maxsize=4096)
 def parse_pattern(text: str) -> Pattern:
     """Read a segment with holes. UsageError when the text is not one."""
     reader = Reader(text, holes=True)
