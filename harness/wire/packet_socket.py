@@ -1,5 +1,6 @@
 """Packet socket: a link that is one interface of the kernel's, captured with its stamps."""
 
+import contextlib
 import errno
 import os
 import queue
@@ -152,8 +153,9 @@ class PacketSocketLink:
             self._drain()
 
     def knock(self) -> None:
-        """Send a heartbeat now: a far end that waits for its link to open takes it for a sign."""
-        self._beat(0.0)
+        """Send a greeting: a far end that waits for its link to open takes it for a sign."""
+        with contextlib.suppress(OSError):
+            self._sender.send(_GREETING)
 
     def _beat(self, due: float) -> None:
         if self._shared:
