@@ -12,6 +12,7 @@ from harness.endpoint import Endpoint
 from harness.errors import Inconclusive, Unsupported
 from harness.peer.bench import Bench
 from harness.peer.connection import Connection, initial_sequence_number
+from harness.peer.flood import Flood
 from harness.peer.timeline import FROM, TOWARDS
 from harness.segment import codec
 from harness.segment.datagram import Datagram
@@ -24,6 +25,9 @@ from harness.states import State
 
 POLL = 0.02
 """Seconds between two looks at a state table while something is waited for."""
+
+VOLLEY = 1 << 14
+"""Disguises of a flood's segment, more than any queue of a listener is long."""
 
 AT_ONCE = 0.25
 """Seconds in which what is sent "at once" has left: well below any limit by the second."""
@@ -165,6 +169,20 @@ class Peer:
         self.bench.station.answers_for(fields["source"])
         self.bench.station.send(Datagram(content=absolute, **fields))
         self.connection.sent(absolute)
+
+    def flood(self, what: str, *, rate: float) -> Flood:
+        """Return a flood, for a `with` block, of one segment from many forged sources.
+
+        It flows while the testcase waits, `rate` segments a second. Its sources are on the link,
+        but nobody's; the capture leaves aside what they send and what is sent to them.
+        """
+        mine, its = self.local, self.remote
+        segment = dataclasses.replace(
+            parse_segment(what), source_port=mine.port, destination_port=its.port
+        )
+        station = self.bench.station
+        volley = station.load(Datagram(mine.address, its.address, segment), count=VOLLEY)
+        return Flood(station.clock, volley, rate)
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:

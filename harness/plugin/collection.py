@@ -55,4 +55,11 @@ def nominal_of(run: Run, item: pytest.Item) -> float | None:
     callspec = getattr(item, "callspec", None)
     if callspec is None or "trial" not in callspec.params:
         return None
-    return run.nominal(callspec.params["trial"][0], measures_of(item), knobs_of(item))
+    of_measures = run.nominal(callspec.params["trial"][0], measures_of(item), knobs_of(item))
+    return max((time for time in (of_measures, lasts(item)) if time is not None), default=None)
+
+
+def lasts(item: pytest.Item) -> float | None:
+    """Return how long a testcase says that it waits, whatever the knobs are, seconds; or None."""
+    mark = item.get_closest_marker("lasts")
+    return None if mark is None else float(mark.args[0])

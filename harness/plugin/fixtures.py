@@ -10,7 +10,7 @@ from harness.errors import Unsupported
 from harness.judgement.judge import Judge
 from harness.peer.observer import Observer
 from harness.peer.peer import Peer
-from harness.plugin.collection import knobs_of, measures_of, nominal_of
+from harness.plugin.collection import knobs_of, lasts, measures_of, nominal_of
 from harness.plugin.options import run_of
 from harness.targets import knobs
 from harness.targets.target import Target
@@ -19,6 +19,9 @@ from harness.trial import Trial
 
 SPARE = 15.0
 """Seconds beyond the patience that a wait may last, for the lateness of timers."""
+
+TUNED_LIMIT = 90.0
+"""Seconds that a testcase which no knob shortens may take where timers are tuned."""
 
 VIRTUAL_PATIENCE = 10_000.0
 """Seconds that may be waited for in virtual time, which costs nobody any: keepalive and more."""
@@ -64,6 +67,8 @@ def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
     if knob := knobs.load().missing(knobs_of(item), facts.effective):
         raise Unsupported(f"{name} has no knob {knob}")
     nominal = nominal_of(run, item) or 0.0
+    if run.settings.tuned and (lasts(item) or 0.0) > TUNED_LIMIT and not facts.virtual:
+        raise Unsupported(f"{lasts(item):g} s, which no knob shortens: needs --timers documented")
     if nominal > run.patience and not facts.virtual:
         raise Unsupported(
             f"{nominal:g} s are documented, beyond --patience {run.patience:g}: needs virtual time"

@@ -17,6 +17,7 @@ RUN = pytest.StashKey[Run]()
 MARKERS = (
     "measures(*names): what the testcase observes; the claims about it follow from the documents",
     "tuned(**knobs): values of knobs that the testcase needs, unless the user sets them",
+    "lasts(seconds): how long the testcase waits, where no measure says so and no knob shortens it",
     "families(*names): the only families that the testcase makes sense on",
 )
 

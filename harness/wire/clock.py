@@ -19,6 +19,12 @@ class Clock(Protocol):
     def now(self) -> float:
         """Return the time in seconds."""
 
+    def every(self, period: float, callback: "Callable[[float], object]") -> "Callable[[], None]":
+        """Call `callback` with its intended time every `period` seconds while the clock waits.
+
+        Returns a function that ends it.
+        """
+
     def wait(self, deadline: float) -> None:
         """Return when something happened on a link or an agent, at `deadline` at the latest.
 

@@ -53,6 +53,20 @@ class VirtualClock:
         heapq.heappush(self._events, event)
         return event
 
+    def every(self, period: float, callback: Callable[[float], object]) -> Callable[[], None]:
+        """Call `callback` with the time every `period` seconds; returns what ends it."""
+        events: list[Event] = []
+
+        def beat() -> None:
+            events[:] = [self.at(self._now + period, beat)]
+            callback(self._now)
+
+        def end() -> None:
+            events[0].cancel()
+
+        events.append(self.at(self._now + period, beat))
+        return end
+
     def wait(self, deadline: float) -> None:
         """Go to the next event and let all of that instant happen, or go to the deadline.
 

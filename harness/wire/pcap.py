@@ -4,12 +4,13 @@ The format is that of https://www.tcpdump.org/manpages/pcap-savefile.5.html.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from harness.errors import HarnessError
 from harness.wire.clock import Clock
 from harness.wire.link import Frame, Link
+from harness.wire.volley import Network, Volley, load
 
 _MAGIC = 0xA1B2_3C4D
 _ETHERNET = 1
@@ -65,6 +66,10 @@ class Recorded:
     def send(self, octets: bytes) -> None:
         """Put one Ethernet frame on the wire."""
         self._link.send(octets)
+
+    def load(self, frames: Sequence[bytes], aside: Sequence[Network]) -> Volley:
+        """Make ready to send these frames very fast."""
+        return load(self._link, frames, aside)
 
     def poll(self) -> Frame | None:
         """Return the next captured frame and write it down."""

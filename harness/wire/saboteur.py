@@ -6,6 +6,7 @@ import heapq
 import itertools
 import math
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from harness.segment.notation import parse_flags
 from harness.segment.segment import Flags, Segment
 from harness.wire.clock import Clock
 from harness.wire.link import Frame, Link
+from harness.wire.volley import Network, Volley, load
 
 _EXAMPLES = "'drop R.', 'drop 3rd S', 'delay S. 0.5', 'duplicate any', 'alter R. ack+1'"
 _WORDS = re.compile(
@@ -148,6 +150,10 @@ class Saboteur:
         """Put one Ethernet frame on the wire, as it is."""
         self._link.send(octets)
 
+    def load(self, frames: Sequence[bytes], aside: Sequence[Network]) -> Volley:
+        """Make ready to send these frames very fast."""
+        return load(self._link, frames, aside)
+
     def poll(self) -> Frame | None:
         """Return the next frame of what is left of the capture."""
         while (frame := self._link.poll()) is not None:
@@ -196,6 +202,10 @@ class _ImpatientClock:
     @property
     def virtual(self) -> bool:
         return self.clock.virtual
+
+    def every(self, period: float, callback: Callable[[float], object]) -> Callable[[], None]:
+        """Call `callback` every `period` seconds while the clock waits; returns what ends it."""
+        return self.clock.every(period, callback)
 
     def now(self) -> float:
         return self.clock.now()

@@ -1,14 +1,17 @@
 """Station: the peer's host on a link, with no kernel's address behind it."""
 
 import ipaddress
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.errors import HarnessError
 from harness.segment import codec
 from harness.segment.datagram import ArpRequest, Datagram, NeighbourSolicitation
+from harness.segment.forgery import FORGED, forge
 from harness.wire.clock import Clock
 from harness.wire.link import Frame, Link
+from harness.wire.volley import Volley, load
 
 _NEIGHBOUR_DISCOVERY = range(133, 138)
 
@@ -57,10 +60,25 @@ class Station:
 
         HarnessError when no MAC is given and none was learned yet.
         """
-        mac = destination_mac or self._target_mac
-        if mac is None:
-            raise HarnessError("no frame of the target has been seen: its MAC is not known")
+        mac = destination_mac or self._destination()
         self._link.send(codec.encode_frame(self._mac, mac, datagram))
+
+    def load(self, datagram: Datagram, *, count: int) -> Volley:
+        """Make ready to send a segment in so many disguises, from forged sources.
+
+        Requests for the MAC of the sources are answered, what the target sends to them is not seen.
+        HarnessError when the target's MAC was not learned yet.
+        """
+        for source in FORGED[datagram.family]:
+            self.answers_for(str(source))
+        frames = forge(datagram, self._mac, self._destination())
+        aside = [FORGED[datagram.family]]
+        return load(self._link, list(itertools.islice(frames, count)), aside)
+
+    def _destination(self) -> str:
+        if self._target_mac is None:
+            raise HarnessError("no frame of the target has been seen: its MAC is not known")
+        return self._target_mac
 
     def poll(self) -> Arrival | None:
         """Return the next TCP or ICMP that the harness sent, or that came for these addresses.
