@@ -197,8 +197,7 @@ class _Forking:
                 os.close(theirs)
             os.dup2(printed, 1)
             os.dup2(printed, 2)
-            if ctypes.CDLL(None).setns(namespace, _CLONE_NEWNET) < 0:
-                raise OSError("no entrance to the namespace")
+            _enter(namespace)
             os.close(namespace)
             self._module.serve(stream, settings)
             status = 0
@@ -216,3 +215,8 @@ class _Forking:
             os.pwrite(printed, f"ended by {name}\n".encode(), os.fstat(printed).st_size)
         os.close(watched)
         os.close(printed)
+
+
+def _enter(namespace: int) -> None:
+    if ctypes.CDLL(None).setns(namespace, _CLONE_NEWNET) < 0:
+        raise OSError("no entrance to the namespace")

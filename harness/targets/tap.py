@@ -13,9 +13,11 @@ _TUNSETIFF = 0x400454CA
 _TUNSETPERSIST = 0x400454CB
 _IFF_TAP = 0x0002
 _IFF_NO_PI = 0x1000
+_SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
 _SIOCSIFTXQLEN = 0x8943
 _IFF_UP = 0x1
+_IFF_RUNNING = 0x40
 _IFF_NOARP = 0x80
 _REQUEST = struct.Struct("@16sH22x")
 _LENGTH_REQUEST = struct.Struct("@16si20x")
@@ -33,7 +35,7 @@ def missing() -> str | None:
 
 
 def make(namespace: Namespace, name: str) -> None:
-    """Make a tap that is down and stays, with nothing of the kernel's that would speak on it.
+    """Make a tap that is up and stays, with nothing of the kernel's that would speak on it.
 
     OSError if the kernel refuses.
     """
@@ -52,10 +54,13 @@ def make(namespace: Namespace, name: str) -> None:
             fcntl.ioctl(descriptor, _TUNSETPERSIST, 1)
         finally:
             os.close(descriptor)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+            fcntl.ioctl(control, _SIOCSIFTXQLEN, _LENGTH_REQUEST.pack(name.encode(), _QUEUE))
+            fcntl.ioctl(control, _SIOCSIFFLAGS, _REQUEST.pack(name.encode(), _IFF_UP | _IFF_NOARP))
 
 
-def bring_up(namespace: Namespace, name: str) -> None:
-    """Bring a tap up, once a process is at its other end: it takes frames at once then."""
+def runs(namespace: Namespace, name: str) -> bool:
+    """Tell whether a tap takes frames: a moment after a process has come to its other end."""
     with namespace.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        fcntl.ioctl(control, _SIOCSIFTXQLEN, _LENGTH_REQUEST.pack(name.encode(), _QUEUE))
-        fcntl.ioctl(control, _SIOCSIFFLAGS, _REQUEST.pack(name.encode(), _IFF_UP | _IFF_NOARP))
+        answer = fcntl.ioctl(control, _SIOCGIFFLAGS, _REQUEST.pack(name.encode(), 0))
+        return bool(_REQUEST.unpack(answer)[1] & _IFF_RUNNING)

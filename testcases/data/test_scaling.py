@@ -29,9 +29,11 @@ def test_established_window_is_scaled_where_both_sides_agreed(reach, documented)
         ("scale_late_octets", f"<mss {SIZE}>", "<nop,wscale 2>"),
     ):
         peer = reach(State.ESTABLISHED, peer=reach.another(), syn=syn)
-        peer.send(". 1:1(0) ack 1 win 0")
-        peer.send(f". 1:1(0) ack 1 win {SIZE} {options}")
+        # With a number of its own, so that the smaller window is taken for a newer one.
+        peer.send(f"P. 1:2(1) ack 1 win {SIZE} {options}")
+        peer.socket.receive().wait(1.0)
         peer.fence()
+        peer.discard()
         peer.socket.send(4000)
         documented(measure).judge(sent(peer))
 

@@ -14,6 +14,9 @@ from harness.targets.lwip import table
 from harness.targets.lwip.library import Library
 from harness.targets.lwip.sockets import LwipSocket
 
+# What it does is Reno's congestion control, and there is no other.
+CONGESTION_CONTROL = "reno"
+
 _ABSENT = ("spawn", "kill", "exit", "sysctl", "counters", "iptables", "link", "reset")
 
 
@@ -35,11 +38,16 @@ class LwipAgent:
     def handle(self, request: dict[str, Any]) -> list[dict[str, Any]]:
         """Do what is asked; return the replies that are there now, its own or others'."""
         operation = request.get("op")
-        if type(request.get("id")) is not int or operation not in (*_ABSENT, "table", "hello"):
+        ours = operation in (*_ABSENT, "table", "hello") or _about_congestion(request)
+        if type(request.get("id")) is not int or not ours:
             return self._agent.handle(request)
         began = time.monotonic()
         reply = {"id": request["id"], "value": None, "error": None, "began": began}
-        if operation == "hello":
+        if operation == "get":
+            reply["value"] = CONGESTION_CONTROL
+        elif operation == "set":
+            reply["error"] = None if request.get("value") == CONGESTION_CONTROL else "ENOENT"
+        elif operation == "hello":
             reply["value"] = {
                 "protocol": 1,
                 "pid": os.getpid(),
@@ -58,6 +66,10 @@ class LwipAgent:
     def refuse(self, why: str) -> dict[str, Any]:
         """Return the reply to what is no request."""
         return self._agent.refuse(why)
+
+
+def _about_congestion(request: Mapping[str, Any]) -> bool:
+    return request.get("op") in ("get", "set") and request.get("option") == "TCP_CONGESTION"
 
 
 def load() -> None:

@@ -14,7 +14,8 @@ from harness.targets import tap
 from harness.targets.channel import StreamChannel, answered
 from harness.targets.driver import Capability, Facts, Host, Settings
 from harness.targets.guardian import Guardian
-from harness.targets.lwip.library import MAC, NAME as LIBRARY
+from harness.targets.lwip.library import MAC
+from harness.targets.lwip.library import NAME as LIBRARY
 from harness.targets.namespace import Namespace
 from harness.targets.network import PEER_ADDRESSES, TARGET_ADDRESSES
 from harness.targets.nursery import Child, Nursery
@@ -26,6 +27,7 @@ NAME = "lwip"
 
 _MODULE = "harness.targets.lwip.agent"
 _TAP = "link"
+_RUNS_WITHIN = 5.0
 # The timers of a connection are counted by TCP_SLOW_INTERVAL.
 _TICK = 0.5
 
@@ -170,10 +172,13 @@ class LwipDriver:
             name=NAME,
             lost=lambda why: Inconclusive(f"{why}: {child.why()}"),
         )
-        # It has the tap before it answers, and a tap that comes up with somebody at its other end
-        # takes frames at once.
+        # It has the tap before it answers.
         answered(channel.request("hello"), world.clock, name=NAME)
-        tap.bring_up(namespace, _TAP)
+        deadline = world.clock.now() + _RUNS_WITHIN
+        while not tap.runs(namespace, _TAP):
+            if world.clock.now() > deadline:
+                raise HarnessError(f"a fresh tap does not run within {_RUNS_WITHIN} s")
+            world.clock.wait(world.clock.now() + 0.001)
         with namespace.entered():
             world.capture(PacketSocketLink(world.clock, _TAP))
         world.hosts = (Host(channel, TARGET_ADDRESSES, MAC),)
@@ -203,7 +208,7 @@ def _version(path: str) -> str:
     """Ask the system's packages for the version: the library itself does not tell it."""
     try:
         done = subprocess.run(
-            ["dpkg-query", "--show", "--showformat", "${Version}", "liblwip0"],  # noqa: S607 - the system's own
+            ["dpkg-query", "--show", "--showformat", "${Version}", "liblwip0"],
             check=False,
             capture_output=True,
             text=True,

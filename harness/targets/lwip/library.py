@@ -1,6 +1,7 @@
 """Library: the calls of liblwip through ctypes, with errors as OSError."""
 
 import ctypes
+import mmap
 import os
 import socket
 import struct
@@ -12,6 +13,12 @@ MAC = "02:12:34:56:78:ab"
 """What the library's tap driver gives itself."""
 
 _PREFERRED = 0x30
+
+# Debian's library takes its buffers for 1520 octets long, but they are 592: a frame that is longer
+# destroys the heap. 24 are the buffer's head.
+_TOO_SHORT = 24 + 592
+_LONG_ENOUGH = 24 + 1536
+_POOLS = 19
 _POLLED = struct.Struct("@ihh")
 _ADDRESS_LIMIT = 128
 
@@ -45,6 +52,7 @@ class Library:
         """Start the stack at the end of a tap; OSError if it cannot have the tap."""
         calls, interface = self._calls, ctypes.byref(self._interface)
         os.environ["PRECONFIGURED_TAPIF"] = tap
+        self._lengthen()
         calls.tcpip_init(None, None)
         calls.sys_lock_tcpip_core()
         try:
@@ -60,6 +68,18 @@ class Library:
             self._have(ipv6)
         finally:
             calls.sys_unlock_tcpip_core()
+
+    def _lengthen(self) -> None:
+        """Make the buffers as long as the library takes them for."""
+        pools = (ctypes.c_void_p * _POOLS).in_dll(self._calls, "memp_pools")
+        libc = ctypes.CDLL(None, use_errno=True)
+        size = os.sysconf("SC_PAGE_SIZE")
+        for pool in pools:
+            if pool and ctypes.c_uint16.from_address(pool).value == _TOO_SHORT:
+                page = ctypes.c_void_p(pool - pool % size)
+                if libc.mprotect(page, ctypes.c_size_t(size), mmap.PROT_READ | mmap.PROT_WRITE):
+                    raise OSError(ctypes.get_errno(), "a page cannot be written")
+                ctypes.c_uint16.from_address(pool).value = _LONG_ENOUGH
 
     def _have(self, ipv6: str) -> None:
         address, at = _IPv6(), ctypes.c_int8()

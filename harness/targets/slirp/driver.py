@@ -42,9 +42,7 @@ _PLACES = {
 }
 # It makes its addresses on the link of what its addresses are.
 _MAC = "52:55:" + ":".join(f"{part:02x}" for part in socket.inet_aton(TARGET_ADDRESSES["ipv4"]))
-_CAPABILITIES = frozenset(
-    {Capability.ACTIVE_OPEN, Capability.PASSIVE_OPEN, Capability.STATE_TABLE}
-)
+_CAPABILITIES = frozenset({Capability.ACTIVE_OPEN, Capability.PASSIVE_OPEN, Capability.STATE_TABLE})
 
 
 class Stack:
@@ -219,9 +217,7 @@ class SlirpDriver:
         near, far = memory_pair(clock)
         stack = Stack(clock, far, child)
         host = Host(stack, TARGET_ADDRESSES, _MAC)
-        return SlirpWorld(
-            clock, near, (host,), child, stack, self._guardian, (number, namespace)
-        )
+        return SlirpWorld(clock, near, (host,), child, stack, self._guardian, (number, namespace))
 
     def stop(self) -> None:
         """Give everything back; a second call does nothing."""

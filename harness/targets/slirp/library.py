@@ -148,9 +148,7 @@ class Slirp:
         """Have connections to a port of the host go to a port of the peer; OSError if refused."""
         ours, theirs = _sockaddr(*host), _sockaddr(*guest)
         flags = 2 if ":" in host[0] else 0
-        if self._calls.slirp_add_hostxfwd(
-            self._slirp, ours, len(ours), theirs, len(theirs), flags
-        ):
+        if self._calls.slirp_add_hostxfwd(self._slirp, ours, len(ours), theirs, len(theirs), flags):
             raise OSError(f"no forward from {host} to {guest}")
 
     def connections(self) -> str:
@@ -232,4 +230,3 @@ def _sockaddr(address: str, port: int) -> bytes:
     head = int(family).to_bytes(2, sys.byteorder) + port.to_bytes(2, "big")
     octets = socket.inet_pton(family, address)
     return head + (bytes(4) + octets + bytes(4) if ":" in address else octets + bytes(8))
-

@@ -54,7 +54,8 @@ class Process:
             user.slirp.input(base64.b64decode(frame))
         request = said.get("request")
         replies = [] if request is None else self._asked(request)
-        wake = self._settle(replies, stirred=bool(request) and request["op"] in _STIRRING)
+        stirred = request is not None and request["op"] in _STIRRING
+        wake = self._settle(replies, stirred=stirred)
         frames = [base64.b64encode(octets).decode("ascii") for octets in self._frames]
         self._frames.clear()
         return {"frames": frames, "replies": replies, "wake": wake}

@@ -58,7 +58,7 @@ class Connections:
             address = self.places["guest6"]
             if family == "ipv4":
                 # A star stands for an address without bits.
-                address = match["source"].replace("*", "0.0.0.0")
+                address = match["source"].replace("*", "0.0.0.0")  # noqa: S104
             remote, local_port = (address, int(match["source_port"])), int(match["far_port"])
         return row(
             family,

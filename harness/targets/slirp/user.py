@@ -26,6 +26,8 @@ _ABSENT = ("sysctl", "counters", "iptables", "link", "reset")
 _OF_THE_KERNEL = ("info", "errors")
 _SET = ("SO_REUSEADDR", "SO_LINGER", "SO_OOBINLINE")
 _GET = (*_SET, "SO_ERROR", "SO_ACCEPTCONN", "SO_TYPE")
+# Jacobson's of 1990, with fast recovery, and there is no other.
+CONGESTION_CONTROL = "reno"
 _UNDER_WAY = ("SYN-SENT", "SYN-RECEIVED")
 
 
@@ -63,19 +65,26 @@ class User:
         operation, began = str(request.get("op")), self.now()
         if operation in _ABSENT:
             return [self._reply(request, began, f"libslirp has no {operation}", "ENOSYS")]
+        if request.get("option") == "TCP_CONGESTION":
+            same = operation == "get" or request.get("value") == CONGESTION_CONTROL
+            return [self._reply(request, began, CONGESTION_CONTROL, None if same else "ENOENT")]
         if operation in _OF_THE_KERNEL or not self._has(request):
             return [self._reply(request, began, None, "ENOPROTOOPT")]
         if operation == "table":
             return [self._reply(request, began, self._table())]
         if operation == "peername" and self._pending(request.get("socket")):
             return [self._reply(request, began, None, "ENOTCONN")]
+        return self._of_the_host(request, began)
+
+    def _of_the_host(self, request: Request, began: float) -> list[Reply]:
+        """Hand a call to the host's sockets, with its addresses translated."""
         try:
             translated = self._outward(request)
         except OSError as error:
             name = errno.errorcode.get(error.errno or 0, "EADDRNOTAVAIL")
             return [self._reply(request, began, None, name)]
         self._asked[request["id"]] = request
-        cancelled = self._closing(request) if operation in ("close", "spawn") else []
+        cancelled = self._closing(request) if request["op"] in ("close", "spawn") else []
         return [*cancelled, *self._inward(self._agent.handle(translated))]
 
     def poll(self) -> list[Reply]:
@@ -127,9 +136,7 @@ class User:
                 found.append(reply)
             elif request["op"] == "connect":
                 self._remotes[request["socket"]] = request["address"], request["port"]
-                self._connecting.append(
-                    _Connecting(reply["id"], reply["began"], request["socket"])
-                )
+                self._connecting.append(_Connecting(reply["id"], reply["began"], request["socket"]))
             else:
                 found.append({**reply, "value": self._translated(request, reply["value"])})
         return found
@@ -203,9 +210,7 @@ class User:
         self._connecting = [each for each in self._connecting if each not in ended]
         return [self._reply({"id": each.name}, each.began, None, "ECANCELED") for each in ended]
 
-    def _reply(
-        self, request: Request, began: float, value: Any, error: str | None = None
-    ) -> Reply:
+    def _reply(self, request: Request, began: float, value: Any, error: str | None = None) -> Reply:
         return {
             "id": request.get("id"),
             "value": value,
