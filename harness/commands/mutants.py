@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from harness.commands.common import DIFFERS, command, marked, show
 from harness.documents.library import Library
 from harness.errors import UsageError
 from harness.reporting import mutation
+from harness.reporting.marked import Marked
 from harness.targets.model import mutants
 
 
@@ -21,7 +23,11 @@ def add(commands: Any) -> None:
     add("--list", action="store_true", help="list the mutants and the claims that they break")
     add("--model", default="model-rfc9293", metavar="NAME", help="what has the faults")
     add("--testcases", type=Path, metavar="DIR", help="where the testcases are (testcases)")
-    add("--whole", action="store_true", help="always run all testcases, to list all that notice")
+    add(
+        "--whole",
+        action="store_true",
+        help="run all testcases with each, not a tenth of those that are far",
+    )
     add("--family", choices=("ipv4", "ipv6"), help="in one address family only (both)")
     add("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="mutants at a time")
 
@@ -36,24 +42,32 @@ def _mutants(options: argparse.Namespace) -> int:
         return 0
     found, root = marked(options)
     library = Library.load()
-    near: dict[str, list[str]] = {}
-    for one in () if options.whole else chosen:
-        claims = [library.claims[claim] for claim in one.breaks if claim in library.claims]
-        measures = {judged.measure for claim in claims for judged in claim.judged}
-        fitting = [each.name(root) for each in found if each.measure in measures]
-        near[one.name] = sorted(set(fitting))
+    topics = {claim.id: claim.topic for claim in library.claims.values()}
+    names = tuple(dict.fromkeys(each.name(root) for each in found))
+    faults = [_fault(one, library, found, root) for one in chosen]
     trials = mutation.Trials(
         options.model,
-        sorted({str(each.path) for each in found}),
+        names,
         root,
+        topics,
         options.family or "",
         max(1, options.jobs),
-        near,
+        options.whole,
     )
 
     def told(outcome: mutation.Outcome) -> None:
         sys.stderr.write(f"{mutation.headline(outcome)}\n")
 
-    outcomes = trials.run([(one.name, one.breaks) for one in chosen], told)
-    show(mutation.lines(outcomes))
-    return 0 if all(one.killed for one in outcomes) else DIFFERS
+    outcomes = trials.run(faults, told)
+    show(mutation.lines(outcomes, topics))
+    return 0 if all(one.well for one in outcomes) else DIFFERS
+
+
+def _fault(
+    mutant: mutants.Mutant, library: Library, found: Sequence[Marked], root: Path
+) -> mutation.Fault:
+    """Return a fault with the testcases that judge what it breaks."""
+    claims = [library.claims[claim] for claim in mutant.breaks if claim in library.claims]
+    measures = {judged.measure for claim in claims for judged in claim.judged}
+    near = dict.fromkeys(each.name(root) for each in found if each.measure in measures)
+    return mutation.Fault(mutant.name, mutant.breaks, frozenset(mutant.touches), tuple(near))

@@ -1,5 +1,11 @@
-"""Mutation: whether the catalogue notices a fault, told by models that have one each."""
+"""Mutation: whether the catalogue notices a fault, told by models that have one each.
 
+A mutant is caught by a testcase in which a claim that it breaks deviates, and binds. What else
+deviates must be of a topic that the fault concerns: else it is astray, and the testcase judges what
+it should not, or the list of mutants does not say what its fault does.
+"""
+
+import random
 import re
 import subprocess
 import sys
@@ -8,86 +14,134 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 from harness.errors import HarnessError
 from harness.judgement.verdict import Verdict
 from harness.reporting.run import FILE_NAME, read_run
 
-Rulings = dict[tuple[str, str, str, str | None], tuple[Verdict, bool]]
-"""By testcase, claim, measure and family: the verdict, and whether it binds."""
+_Thing = TypeVar("_Thing")
 
 HUNG = 600.0
 """Seconds of wall time after which a mutant is taken to have hung; the catalogue takes 30."""
+
+SHARE = 10
+"""One in so many of the testcases that have nothing to do with a fault is run all the same."""
+
+OURS = "harness error"
+"""How the reason of a verdict begins that the harness, and not the target, is to blame for."""
+
+
+class Ruling(NamedTuple):
+    """The verdict on one claim, whether it binds, and whether the harness failed over it."""
+
+    verdict: Verdict
+    binding: bool = True
+    ours: bool = False
+
+
+Rulings = dict[tuple[str, str, str, str | None], Ruling]
+"""By testcase, claim, measure and family."""
+
+
+class Red(NamedTuple):
+    """A claim that deviates only with the fault, and the testcase that found out."""
+
+    testcase: str
+    claim: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault by name: the claims that it breaks, the topics of claims that it concerns.
+
+    `near` are the testcases that judge what it breaks.
+    """
+
+    name: str
+    breaks: tuple[str, ...]
+    topics: frozenset[str] = frozenset()
+    near: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one mutant.
 
-    `caught` are the testcases of which a binding claim now deviates, `noticed` those of which only
-    another claim has a worse verdict than without the fault. `broken` says that no run came of it.
+    `red` are the binding claims that now deviate, `noticed` the testcases of which only another
+    claim has a worse verdict than without the fault, `astray` what is red and of another topic, and
+    `crashed` the testcases in which the harness failed. `broken` says that no run came of it.
     """
 
-    name: str
-    breaks: tuple[str, ...]
-    caught: tuple[str, ...] = ()
+    fault: Fault
+    red: tuple[Red, ...] = ()
     noticed: tuple[str, ...] = ()
-    claims: tuple[str, ...] = ()
+    astray: tuple[Red, ...] = ()
+    crashed: tuple[str, ...] = ()
     broken: str = ""
 
     @property
-    def killed(self) -> bool:
-        """Whether a run would have failed."""
-        return bool(self.caught or self.broken)
+    def caught(self) -> tuple[str, ...]:
+        """The testcases that judge a claim that the fault breaks, and find that it is broken."""
+        return _each(one.testcase for one in self.red if one.claim in self.fault.breaks)
+
+    @property
+    def spared(self) -> tuple[str, ...]:
+        """The claims that the fault should break, and no testcase says so."""
+        seen = {one.claim for one in self.red}
+        return tuple(claim for claim in self.fault.breaks if claim not in seen)
+
+    @property
+    def well(self) -> bool:
+        """Whether it is caught, by those that it concerns only, and nothing of ours failed."""
+        return bool(self.caught) and not (self.astray or self.crashed or self.broken)
 
 
 @dataclass(frozen=True, slots=True)
 class Trials:
     """How mutants are tried: the model, all testcases, the family (all if empty), how many at once.
 
-    `near` are the testcases that judge what a mutant breaks, by its name: they are run first, and
-    all of them only when these have not caught it.
+    `topics` are those of the claims. Each mutant has the testcases that are near to it and a random
+    share of the others, always the same; with `whole` it has all.
     """
 
     model: str
     testcases: Sequence[str]
     folder: Path
+    topics: Mapping[str, str] = field(default_factory=dict)
     family: str = ""
     jobs: int = 2
-    near: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    whole: bool = False
 
-    def run(
-        self, mutants: Sequence[tuple[str, tuple[str, ...]]], told: Callable[[Outcome], None]
-    ) -> list[Outcome]:
-        """Run the catalogue with no fault, and then with each; HarnessError if it cannot run.
-
-        `mutants` are names and the claims that they break.
-        """
-        without = self._rulings(self.model, self.testcases)
+    def run(self, faults: Sequence[Fault], told: Callable[[Outcome], None]) -> list[Outcome]:
+        """Run the catalogue with no fault, and then with each; HarnessError if it cannot run."""
+        without = self._rulings(self.model, ())
         if isinstance(without, str):
             raise HarnessError(f"the catalogue cannot run on {self.model}: {without}")
         before: Rulings = without
 
-        def trial(mutant: tuple[str, tuple[str, ...]]) -> Outcome:
-            name, breaks = mutant
-            target = f"{self.model}+{name}"
-            near = self.near.get(name)
-            after = self._rulings(target, near or self.testcases)
-            outcome = judged(name, breaks, before, after)
-            if near and not outcome.killed:
-                after = self._rulings(target, self.testcases)
-                outcome = judged(name, breaks, before, after)
+        def trial(fault: Fault) -> Outcome:
+            after = self._rulings(f"{self.model}+{fault.name}", self.chosen(fault))
+            outcome = judged(fault, before, after, self.topics)
             told(outcome)
             return outcome
 
         with ThreadPoolExecutor(self.jobs) as pool:
-            return list(pool.map(trial, mutants))
+            return list(pool.map(trial, faults))
+
+    def chosen(self, fault: Fault) -> tuple[str, ...]:
+        """Return the testcases that a fault is tried with."""
+        if self.whole:
+            return tuple(self.testcases)
+        others = [one for one in self.testcases if one not in fault.near]
+        share = random.Random(fault.name).sample(others, -(-len(others) // SHARE))
+        return (*fault.near, *share)
 
     def _rulings(self, target: str, testcases: Sequence[str]) -> Rulings | str:
-        """Run the testcases on a target; return the verdicts, or why there are none."""
+        """Run testcases, all if none are named, on a target; return the verdicts, or why none."""
         with tempfile.TemporaryDirectory(prefix="tcpspec-mutant-") as reports:
-            words = [sys.executable, "-m", "pytest", *testcases, "--target", target]
-            words += ["--timers", "documented", "-q", "-p", "no:cacheprovider"]
+            words = [sys.executable, "-m", "pytest", *(testcases or self.testcases)]
+            words += ["--target", target, "--timers", "documented", "-q", "-p", "no:cacheprovider"]
             words += ["--reports", reports, *(["-k", self.family] if self.family else [])]
             try:
                 done = subprocess.run(
@@ -105,82 +159,99 @@ class Trials:
                 said = (done.stderr or done.stdout).strip().splitlines()
                 return said[-1] if said else f"exit status {done.returncode}"
             return {
-                (_testcase(one.testcase), one.claim, one.measure, one.family): (
-                    one.verdict,
-                    one.binding,
+                (_testcase(one.testcase), one.claim, one.measure, one.family): Ruling(
+                    one.verdict, one.binding, (one.reason or "").startswith(OURS)
                 )
                 for one in read_run(Path(reports)).verdicts
             }
 
 
-def judged(name: str, breaks: tuple[str, ...], before: Rulings, after: Rulings | str) -> Outcome:
+def judged(
+    fault: Fault, before: Rulings, after: Rulings | str, topics: Mapping[str, str]
+) -> Outcome:
     """Compare the verdicts without and with a fault."""
     if isinstance(after, str):
-        return Outcome(name, breaks, broken=after)
-    caught: dict[str, None] = {}
-    noticed: dict[str, None] = {}
-    claims: dict[str, None] = {}
-    for key, (verdict, binding) in after.items():
-        was = before.get(key, (verdict, binding))[0]
+        return Outcome(fault, broken=after)
+    red: list[Red] = []
+    noticed: list[str] = []
+    for (testcase, claim, measure, family), (verdict, binding, _) in after.items():
+        was = before.get((testcase, claim, measure, family), Ruling(verdict)).verdict
         if verdict is was or verdict is Verdict.CONFORMS:
             continue
-        testcase, claim, _, _ = key
         if verdict is Verdict.DEVIATES and binding:
-            caught[testcase] = None
-            claims[claim] = None
+            red.append(Red(testcase, claim))
         elif was is Verdict.CONFORMS:
-            noticed[testcase] = None
-    only = (one for one in noticed if one not in caught)
-    return Outcome(name, breaks, tuple(caught), tuple(only), tuple(claims))
+            noticed.append(testcase)
+    found = {one.testcase for one in red}
+    concerned = fault.topics | {topics.get(claim, "") for claim in fault.breaks}
+    return Outcome(
+        fault,
+        _each(red),
+        _each(one for one in noticed if one not in found),
+        _each(one for one in red if topics.get(one.claim, "") not in concerned),
+        _each(key[0] for key, ruling in after.items() if ruling.ours),
+    )
 
 
-def lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """Say which testcases caught each mutant, which mutants survive, and the score."""
+def lines(outcomes: Sequence[Outcome], topics: Mapping[str, str]) -> Iterator[str]:
+    """Say which testcases caught each mutant, what is astray, which survive, and the score."""
     for one in outcomes:
-        yield from _about(one)
-    killed = [one for one in outcomes if one.killed]
-    seen = [one for one in outcomes if not one.killed and one.noticed]
-    missed = [one for one in outcomes if not one.killed and not one.noticed]
+        yield from _about(one, topics)
+    caught = [one for one in outcomes if one.caught]
+    missed = [one for one in outcomes if not one.caught]
+    astray = [one for one in outcomes if one.astray]
+    crashed = [one for one in outcomes if one.crashed or one.broken]
     yield ""
-    detected = [*killed, *seen]
-    yield f"{len(detected)} of {len(outcomes)} mutants are seen: {_percent(detected, outcomes)}"
-    yield f"{len(killed)} fail a run"
-    if seen:
-        yield f"{len(seen)} change only what does not bind: {_names(seen)}"
+    score = f"{100 * len(caught) / max(1, len(outcomes)):.0f} %"
+    yield f"{len(caught)} of {len(outcomes)} mutants are caught: {score}"
     if missed:
         yield f"{len(missed)} survive: {_names(missed)}"
+    if astray:
+        yield f"{len(astray)} turn red what they do not concern: {_names(astray)}"
+    if crashed:
+        yield f"{len(crashed)} make the harness fail: {_names(crashed)}"
 
 
 def headline(outcome: Outcome) -> str:
     """Say in one line what became of a mutant."""
+    fault = outcome.fault
     if outcome.broken:
-        return f"{outcome.name}: caught, {outcome.broken}"
+        return f"{fault.name}: NO RUN, {outcome.broken}"
+    also = f", and {len(outcome.astray)} astray" if outcome.astray else ""
+    also += f", and {len(outcome.crashed)} failed" if outcome.crashed else ""
     if outcome.caught:
-        return f"{outcome.name}: caught by {_testcases(len(outcome.caught))}"
+        return f"{fault.name}: caught by {_testcases(len(outcome.caught))}{also}"
+    breaks = ", ".join(fault.breaks)
+    if outcome.red:
+        others = ", ".join(_each(one.claim for one in outcome.red)[:5])
+        return f"{fault.name}: SURVIVES (breaks {breaks}; red are {others}){also}"
     if outcome.noticed:
-        return f"{outcome.name}: noticed by {_testcases(len(outcome.noticed))}, nothing binding"
-    return f"{outcome.name}: SURVIVES (breaks {', '.join(outcome.breaks)})"
+        seen = _testcases(len(outcome.noticed))
+        return f"{fault.name}: SURVIVES (breaks {breaks}; noticed by {seen}){also}"
+    return f"{fault.name}: SURVIVES (breaks {breaks}){also}"
 
 
-def _about(outcome: Outcome) -> Iterator[str]:
+def _about(outcome: Outcome, topics: Mapping[str, str]) -> Iterator[str]:
     yield headline(outcome)
     yield from (f"    {testcase}" for testcase in outcome.caught)
     yield from (f"    ({testcase})" for testcase in outcome.noticed if not outcome.caught)
-    spared = [claim for claim in outcome.breaks if claim not in outcome.claims]
-    if outcome.caught and spared:
-        yield f"    but not by {', '.join(spared)}"
+    for one in outcome.astray:
+        yield f"    ASTRAY {one.claim} ({topics.get(one.claim, '')}) {one.testcase}"
+    yield from (f"    FAILED {testcase}" for testcase in outcome.crashed)
+    if outcome.caught and outcome.spared:
+        yield f"    but not by {', '.join(outcome.spared)}"
 
 
 def _testcases(count: int) -> str:
     return f"{count} testcase{'s' if count > 1 else ''}"
 
 
-def _percent(some: Sequence[Outcome], all_of_them: Sequence[Outcome]) -> str:
-    return f"{100 * len(some) / max(1, len(all_of_them)):.0f} %"
+def _each(things: Iterable[_Thing]) -> tuple[_Thing, ...]:
+    return tuple(dict.fromkeys(things))
 
 
 def _names(outcomes: Iterable[Outcome]) -> str:
-    return ", ".join(one.name for one in outcomes)
+    return ", ".join(one.fault.name for one in outcomes)
 
 
 def _testcase(name: str) -> str:

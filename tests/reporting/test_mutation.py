@@ -1,58 +1,111 @@
-"""Mutation: what counts as noticed, and how it is told."""
+"""Mutation: what counts as caught, what is astray, and how it is told."""
 
 import pytest
 
 from harness.errors import HarnessError
 from harness.judgement.verdict import Verdict
-from harness.reporting.mutation import Outcome, Trials, headline, judged, lines
+from harness.reporting.mutation import Fault, Outcome, Red, Ruling, Trials, headline, judged, lines
 
-CONFORMS, DEVIATES, PERMITTED = Verdict.CONFORMS, Verdict.DEVIATES, Verdict.PERMITTED
-KEY = ("a.py::test_one", "RFC9293:U-1", "closed_port_syn", "ipv4")
-OTHER = ("a.py::test_two", "RFC5961:4.2", "established_syn", "ipv4")
+CONFORMS, DEVIATES = Ruling(Verdict.CONFORMS), Ruling(Verdict.DEVIATES)
+INCONCLUSIVE = Ruling(Verdict.INCONCLUSIVE)
+ONE, TWO = "a.py::test_one", "a.py::test_two"
+KEY = (ONE, "RFC9293:U-1", "closed_port_syn", "ipv4")
+OTHER = (TWO, "RFC5961:4.2", "established_syn", "ipv4")
+TOPICS = {"RFC9293:U-1": "reset", "RFC5961:4.2": "challenge"}
+FAULT = Fault("silent", ("RFC9293:U-1",))
 
 
-def test_a_binding_deviation_that_was_none_is_a_catch():
-    """The testcase and the claim are named."""
-    outcome = judged("silent", ("RFC9293:U-1",), {KEY: (CONFORMS, True)}, {KEY: (DEVIATES, True)})
-    assert outcome.caught == ("a.py::test_one",)
-    assert outcome.claims == ("RFC9293:U-1",)
-    assert outcome.killed
+def test_a_binding_deviation_of_what_is_broken_is_a_catch():
+    """The testcase is named."""
+    outcome = judged(FAULT, {KEY: CONFORMS}, {KEY: DEVIATES}, TOPICS)
+    assert outcome.caught == (ONE,)
+    assert outcome.spared == ()
+    assert outcome.well
+    assert headline(outcome) == "silent: caught by 1 testcase"
+
+
+def test_a_deviation_of_another_topic_is_astray_and_no_catch():
+    """The fault should not be seen where it has nothing to do."""
+    outcome = judged(FAULT, {OTHER: CONFORMS}, {OTHER: DEVIATES}, TOPICS)
+    assert outcome.caught == ()
+    assert outcome.astray == (Red(TWO, "RFC5961:4.2"),)
+    assert "SURVIVES" in headline(outcome)
+    text = "\n".join(lines([outcome], TOPICS))
+    assert "ASTRAY RFC5961:4.2 (challenge) a.py::test_two" in text
+    assert "1 turn red what they do not concern: silent" in text
+
+
+def test_a_topic_that_the_fault_touches_is_not_astray():
+    """The list of mutants says what else a fault concerns."""
+    fault = Fault("silent", ("RFC9293:U-1",), frozenset({"challenge"}))
+    both = {KEY: CONFORMS, OTHER: CONFORMS}
+    outcome = judged(fault, both, {KEY: DEVIATES, OTHER: DEVIATES}, TOPICS)
+    assert outcome.well
 
 
 def test_what_does_not_bind_is_noticed_only():
     """A run would still pass."""
-    outcome = judged("deaf", (), {OTHER: (CONFORMS, False)}, {OTHER: (PERMITTED, False)})
-    assert outcome.noticed == ("a.py::test_two",)
-    assert not outcome.killed
+    after = {KEY: Ruling(Verdict.PERMITTED, binding=False)}
+    outcome = judged(FAULT, {KEY: CONFORMS}, after, TOPICS)
+    assert outcome.noticed == (ONE,)
+    assert not outcome.caught
+    assert "noticed by 1 testcase" in headline(outcome)
 
 
 def test_what_deviates_without_the_fault_too_catches_nothing():
     """The catalogue's own quarrel with the model is no merit."""
-    outcome = judged("same", (), {KEY: (DEVIATES, True)}, {KEY: (DEVIATES, True)})
-    assert not outcome.caught
-    assert "SURVIVES" in headline(outcome)
+    outcome = judged(FAULT, {KEY: DEVIATES}, {KEY: DEVIATES}, TOPICS)
+    assert not outcome.red
+    assert headline(outcome) == "silent: SURVIVES (breaks RFC9293:U-1)"
 
 
 def test_what_becomes_better_catches_nothing():
     """A fault may make an inconclusive testcase conclusive."""
-    outcome = judged("odd", (), {KEY: (Verdict.INCONCLUSIVE, True)}, {KEY: (CONFORMS, True)})
-    assert not outcome.caught
+    outcome = judged(FAULT, {KEY: INCONCLUSIVE}, {KEY: CONFORMS}, TOPICS)
+    assert not outcome.red
     assert not outcome.noticed
 
 
+def test_a_failure_of_the_harness_is_told_and_spoils_the_catch():
+    """No target may make the harness fail."""
+    after = {KEY: DEVIATES, OTHER: Ruling(Verdict.INCONCLUSIVE, ours=True)}
+    outcome = judged(FAULT, {KEY: CONFORMS, OTHER: CONFORMS}, after, TOPICS)
+    assert outcome.crashed == (TWO,)
+    assert not outcome.well
+    assert "FAILED a.py::test_two" in "\n".join(lines([outcome], TOPICS))
+
+
+def test_a_mutant_that_cannot_run_is_no_catch():
+    """It says nothing of the catalogue."""
+    outcome = judged(FAULT, {KEY: CONFORMS}, "it hung", TOPICS)
+    assert not outcome.caught
+    assert headline(outcome) == "silent: NO RUN, it hung"
+
+
 def test_the_end_of_the_report_is_the_score():
-    """Survivors are named, and so are those that only change what does not bind."""
+    """Survivors are named."""
     outcomes = [
-        Outcome("one", ("X",), caught=("a::b",), claims=("Y",)),
-        Outcome("two", ("X",), noticed=("a::c",)),
-        Outcome("three", ("X",)),
-        Outcome("four", ("X",), broken="it hung"),
+        Outcome(Fault("one", ("X", "Y")), red=(Red("a::b", "Y"),)),
+        Outcome(Fault("two", ("X",)), noticed=("a::c",)),
+        Outcome(Fault("three", ("X",))),
+        Outcome(Fault("four", ("X",)), broken="it hung"),
     ]
-    text = "\n".join(lines(outcomes))
+    text = "\n".join(lines(outcomes, {}))
     assert "but not by X" in text
-    assert "3 of 4 mutants are seen: 75 %" in text
-    assert "2 fail a run" in text
-    assert "1 survive: three" in text
+    assert "1 of 4 mutants are caught: 25 %" in text
+    assert "3 survive: two, three, four" in text
+    assert "1 make the harness fail: four" in text
+
+
+def test_a_mutant_is_tried_with_what_is_near_and_a_tenth_of_the_rest(tmp_path):
+    """The same tenth each time, so that a result can be had again."""
+    every = [f"t::{number}" for number in range(41)]
+    fault = Fault("silent", ("X",), near=("t::7",))
+    chosen = Trials("model-rfc9293", every, tmp_path).chosen(fault)
+    assert chosen[0] == "t::7"
+    assert len(set(chosen)) == 5
+    assert chosen == Trials("model-rfc9293", every, tmp_path).chosen(fault)
+    assert len(Trials("model-rfc9293", every, tmp_path, whole=True).chosen(fault)) == 41
 
 
 def test_testcases_that_cannot_run_are_our_error(tmp_path):

@@ -29,10 +29,15 @@ PACKAGE = "harness.targets.model"
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One fault: `old` becomes `new` in a file, or `numbers` are set; it breaks these claims."""
+    """One fault: `old` becomes `new` in a file, or `numbers` are set; it breaks these claims.
+
+    `touches` are topics of claims that it concerns besides those of what it breaks: a testcase of
+    any other topic that deviates has nothing to do with the fault, and should not.
+    """
 
     name: str
     breaks: tuple[str, ...]
+    touches: tuple[str, ...] = ()
     file: str = ""
     old: str = ""
     new: str = ""
@@ -58,6 +63,7 @@ def load() -> Mapping[str, Mutant]:
     for table in tables:
         values = {("numbers" if key == "set" else key): value for key, value in table.items()}
         values["breaks"] = tuple(values["breaks"])
+        values["touches"] = tuple(values.get("touches", ()))
         try:
             mutant = Mutant(**values)
         except TypeError as error:

@@ -1,6 +1,7 @@
 """Stack: all connections of one host, and which of them a segment is for."""
 
 import dataclasses
+import functools
 import hashlib
 import ipaddress
 from collections import Counter
@@ -85,12 +86,7 @@ class Stack:
 
     def may_be_peer(self, address: str) -> bool:
         """Tell whether a connection may be with an address (RFC 9293 MUST-46, MUST-63)."""
-        found = ipaddress.ip_address(address)
-        own = self.addresses[f"ipv{found.version}"]
-        network = ipaddress.ip_network(f"{own}/{_PREFIXES[found.version]}", strict=False)
-        broadcast = found.version == 4 and found == network.broadcast_address
-        strange = found.is_multicast or found.is_unspecified or found.is_loopback
-        return not (strange or broadcast or address in (own, "255.255.255.255"))
+        return _may_be_peer(address, self.addresses[family_of(address)])
 
     def _for_connection(self, c: Connection, segment: Segment) -> None:
         if c.state is State.SYN_SENT:
@@ -207,3 +203,12 @@ class Stack:
             persist=self.timer(lambda: timeouts.persist_timeout(c)),
             keepalive=self.timer(lambda: timeouts.keepalive_timeout(c)),
         )
+
+
+@functools.lru_cache(maxsize=1024)
+def _may_be_peer(address: str, own: str) -> bool:
+    found = ipaddress.ip_address(address)
+    network = ipaddress.ip_network(f"{own}/{_PREFIXES[found.version]}", strict=False)
+    broadcast = found.version == 4 and found == network.broadcast_address
+    strange = found.is_multicast or found.is_unspecified or found.is_loopback
+    return not (strange or broadcast or address in (own, "255.255.255.255"))
