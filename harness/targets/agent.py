@@ -34,8 +34,10 @@ sockets and processes are the agent's own numbers.
     shutdown socket how                    null; how is "read", "write" or "both"
     close socket                           null; calls under way end with ECANCELED; takes long
                                            where SO_LINGER makes close() wait
-    set socket option value                null; a number, a text, or [on, seconds] of SO_LINGER
+    set socket option value                null; a number, a text, [on, seconds] of SO_LINGER, or
+                                           octets of IP_OPTIONS and TCP_FASTOPEN_KEY
     get socket option                      as above
+    ioctl socket request                   a number; request is SIOCINQ, SIOCOUTQ or SIOCATMARK
     name socket, peername socket           [address, port]
     info socket                            octets of struct tcp_info
     errors socket                          the error queue emptied: a list of {"error", "origin",
@@ -150,6 +152,7 @@ _OPTIONS = {
         "TCP_NOTSENT_LOWAT": 25,
         "TCP_FASTOPEN_CONNECT": 30,
         "TCP_FASTOPEN_NO_COOKIE": 34,
+        "TCP_FASTOPEN_KEY": 33,
         "TCP_INQ": 36,
         "TCP_RTO_MAX_MS": 44,
         "TCP_RTO_MIN_US": 45,
@@ -158,8 +161,11 @@ _OPTIONS = {
     socket.IPPROTO_IP: {
         "IP_TOS": 1,
         "IP_TTL": 2,
+        "IP_OPTIONS": 4,
+        "IP_PKTOPTIONS": 9,
         "IP_MTU_DISCOVER": 10,
         "IP_RECVERR": 11,
+        "IP_RECVTOS": 13,
         "IP_MTU": 14,
         "IP_FREEBIND": 15,
         "IP_TRANSPARENT": 19,
@@ -173,6 +179,7 @@ _OPTIONS = {
         "IPV6_MTU": 24,
         "IPV6_RECVERR": 25,
         "IPV6_V6ONLY": 26,
+        "IPV6_RECVTCLASS": 66,
         "IPV6_TCLASS": 67,
         "IPV6_MINHOPCOUNT": 73,
     },
@@ -183,7 +190,10 @@ OPTIONS = {
     for name, number in names.items()
 }
 _TEXT_OPTIONS = ("TCP_CONGESTION", "SO_BINDTODEVICE")
+_OCTET_OPTIONS = ("IP_OPTIONS", "IP_PKTOPTIONS", "TCP_FASTOPEN_KEY")
+_REQUESTS = {"SIOCINQ": 0x541B, "SIOCOUTQ": 0x5411, "SIOCATMARK": 0x8905}
 _LINGER = struct.Struct("@ii")
+_INT = struct.Struct("@i")
 _TCP_INFO = 11
 
 # struct sock_extended_err of linux/errqueue.h; the offender's address follows it.
@@ -673,6 +683,8 @@ class Agent:
             if not isinstance(value, str):
                 raise WrongArgumentError(f"{name} takes a text")
             held.setsockopt(level, number, value.encode())
+        elif name in _OCTET_OPTIONS:
+            held.setsockopt(level, number, _payload({"data": request.get("value")}))
         else:
             held.setsockopt(level, number, _integer(request, "value"))
 
@@ -683,7 +695,14 @@ class Agent:
             return list(_LINGER.unpack(held.getsockopt(level, number, _LINGER.size)))
         if name in _TEXT_OPTIONS:
             return held.getsockopt(level, number, 64).rstrip(b"\0").decode(errors="replace")
+        if name in _OCTET_OPTIONS:
+            return _text(held.getsockopt(level, number, 256))
         return held.getsockopt(level, number)
+
+    def _ioctl(self, request: Request) -> Any:
+        held = self._socket(request).socket
+        answer = fcntl.ioctl(held, _choice(request, "request", _REQUESTS), _INT.pack(0))
+        return _INT.unpack(answer)[0]
 
     def _name(self, request: Request) -> Any:
         return list(self._socket(request).socket.getsockname()[:2])
@@ -858,6 +877,7 @@ class Agent:
         "close": _close,
         "set": _set,
         "get": _get,
+        "ioctl": _ioctl,
         "name": _name,
         "peername": _peername,
         "info": _info,

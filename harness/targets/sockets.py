@@ -17,6 +17,7 @@ _OF_IPV6 = {
     "IP_MTU": "IPV6_MTU",
     "IP_MTU_DISCOVER": "IPV6_MTU_DISCOVER",
     "IP_RECVERR": "IPV6_RECVERR",
+    "IP_RECVTOS": "IPV6_RECVTCLASS",
     "IP_TOS": "IPV6_TCLASS",
     "IP_TTL": "IPV6_UNICAST_HOPS",
 }
@@ -115,6 +116,19 @@ class Socket:
             raise self._without(name, error) from None
         return self._desk.read(name, value, _setting)
 
+    def set_octets(self, option: str, octets: bytes) -> None:
+        """Set an option whose value is octets: IP_OPTIONS, TCP_FASTOPEN_KEY."""
+        self.set(option, base64.b64encode(octets).decode("ascii"))
+
+    def get_octets(self, option: str) -> bytes:
+        """Return an option's value as octets; Unsupported if the target does not have it."""
+        return self._desk.read(option, self.get(option), _octets)  # type: ignore[no-any-return]
+
+    def ask(self, request: str) -> int:
+        """Return what an ioctl says: SIOCINQ, SIOCOUTQ (octets), or SIOCATMARK (0 or 1)."""
+        number = self._look("ioctl", request=request)
+        return self._desk.read(request, number, natural)  # type: ignore[no-any-return]
+
     @property
     def local(self) -> Endpoint:
         """Its own address and port."""
@@ -141,9 +155,9 @@ class Socket:
         self._desk.note(self._desk.clock.now(), "fork()")
         return Child(self._desk, self._desk.read("fork()", number, natural))
 
-    def _look(self, operation: str) -> Any:
+    def _look(self, operation: str, **arguments: Any) -> Any:
         try:
-            return self._desk.ask(operation, socket=self._number)
+            return self._desk.ask(operation, socket=self._number, **arguments)
         except OSError as error:
             if error.errno == errno.ENOPROTOOPT:
                 raise Unsupported(f"{self._desk.name} has no {operation} of a socket") from None

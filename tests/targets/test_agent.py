@@ -172,6 +172,28 @@ def test_closing_the_agent_ends_everything(tmp_path):
     assert not Path(f"/proc/{child}").exists()
 
 
+def test_ioctls_are_asked_by_name():
+    """What is queued is counted; an ioctl of another name is refused."""
+    held = Agent()
+    number = value(held, "socket", family="ipv4")
+    for request in ("SIOCINQ", "SIOCOUTQ", "SIOCATMARK"):
+        assert value(held, "ioctl", socket=number, request=request) == 0
+    assert error(held, "ioctl", socket=number, request="SIOCGIFCONF") == "EINVAL"
+    held.close()
+
+
+def test_options_whose_value_is_octets():
+    """Options that are structures travel as octets, and nothing else is taken for them."""
+    held = Agent()
+    number = value(held, "socket", family="ipv4")
+    assert octets(ask(held, "get", socket=number, option="IP_OPTIONS")) == b""
+    nops = base64.b64encode(bytes([1, 1, 1, 0])).decode()
+    value(held, "set", socket=number, option="IP_OPTIONS", value=nops)
+    assert octets(ask(held, "get", socket=number, option="IP_OPTIONS")) == bytes([1, 1, 1, 0])
+    assert error(held, "set", socket=number, option="IP_OPTIONS", value=5) == "EINVAL"
+    held.close()
+
+
 def test_options_of_an_unconnected_socket():
     """Options are set and read by name, in the form that each has."""
     held = Agent()
