@@ -1,9 +1,9 @@
 """Codec: the only door to Scapy, between values and octets.
 
-A testcase may hand in a layer of Scapy's. The fixed headers are packed and unpacked here, as Scapy
-takes ten times as long, and a run's processors are what it measures with. Option lists are read and
-written by `options`, because a dissector that drops what it cannot understand hides what the
-harness must see.
+Scapy builds the fixed headers of what is sent, and a testcase may hand in a layer of Scapy's. What
+comes is read here: a dissector that drops what it cannot understand hides what the harness must
+see, and its time is the time with which is measured. Option lists are read and written by
+`options`, for the same reason.
 """
 
 import dataclasses
@@ -31,7 +31,8 @@ conf.route_autoload = False
 conf.route6_autoload = False
 logging.getLogger("scapy").setLevel(logging.CRITICAL)
 
-from scapy.layers.inet import TCP  # noqa: E402 - after the switches above
+from scapy.layers.inet import IP, TCP  # noqa: E402 - after the switches above
+from scapy.layers.inet6 import IPv6  # noqa: E402
 from scapy.layers.l2 import ARP, Ether  # noqa: E402
 from scapy.packet import Packet  # noqa: E402
 from scapy.utils import checksum as internet_checksum  # noqa: E402
@@ -64,31 +65,32 @@ def encode(datagram: Datagram) -> bytes:
     if datagram.family == "ipv6":
         if datagram.ip_options:
             raise UsageError("an IPv6 datagram has no ip_options: leave them out")
-        header = _IPV6.pack(
-            6 << 28 | datagram.tos << 20 | datagram.flow_label,
-            len(octets),
-            protocol,
-            datagram.ttl,
-            _packed(datagram.source),
-            _packed(datagram.destination),
+        header = IPv6(
+            tc=datagram.tos,
+            fl=datagram.flow_label,
+            plen=len(octets),
+            nh=protocol,
+            hlim=datagram.ttl,
+            src=datagram.source,
+            dst=datagram.destination,
         )
-        return header + octets
+        return _built(header) + octets
     options = datagram.ip_options + bytes(-len(datagram.ip_options) % 4)
     if len(options) > _ROOM:
         raise UsageError(f"ip_options of {len(options)} octets: a header has room for {_ROOM}")
-    header = _IPV4.pack(
-        0x45 + len(options) // 4,
-        datagram.tos,
-        _HEADER["ipv4"] + len(options) + len(octets),
-        datagram.identification,
-        _DONT_FRAGMENT * datagram.dont_fragment,
-        datagram.ttl,
-        protocol,
-        0,
-        _packed(datagram.source),
-        _packed(datagram.destination),
+    header = IP(
+        ihl=5 + len(options) // 4,
+        tos=datagram.tos,
+        len=_HEADER["ipv4"] + len(options) + len(octets),
+        id=datagram.identification,
+        flags=2 * datagram.dont_fragment,
+        ttl=datagram.ttl,
+        proto=protocol,
+        chksum=0,
+        src=datagram.source,
+        dst=datagram.destination,
     )
-    return _with_checksum(header + options, 10) + octets
+    return _with_checksum(_built(header) + options, 10) + octets
 
 
 def decode(octets: bytes, family: str) -> Datagram | None:
@@ -223,17 +225,25 @@ def _encode_segment(segment: Segment) -> bytes:
     options = encode_options(segment.options)
     offset = segment.data_offset
     words = (_TCP_HEADER + len(options)) // 4 if offset is None else offset
-    header = _TCP_FIELDS.pack(
-        segment.source_port,
-        segment.destination_port,
-        segment.seq,
-        segment.ack,
-        words << 12 | segment.reserved << 9 | int(segment.flags),
-        segment.window,
-        segment.checksum or 0,
-        segment.urgent,
+    header = TCP(
+        sport=segment.source_port,
+        dport=segment.destination_port,
+        seq=segment.seq,
+        ack=segment.ack,
+        dataofs=words,
+        reserved=segment.reserved,
+        flags=int(segment.flags),
+        window=segment.window,
+        chksum=segment.checksum or 0,
+        urgptr=segment.urgent,
     )
-    return header + options + segment.payload
+    return _built(header) + options + segment.payload
+
+
+def _built(header: Packet) -> bytes:
+    """Return the octets of one header, all of whose fields are given: nothing to be expanded."""
+    octets: bytes = header.self_build()
+    return octets
 
 
 def _pseudo_header(datagram: Datagram, protocol: int, length: int) -> bytes:
