@@ -239,6 +239,8 @@ class Trial:
 
     def _look(self) -> None:
         """Take what has come in, so that the timeline is complete."""
+        if self._world is None:
+            return
         for target in self._targets:
             target.settle()
         if self._link is None or self._complete:

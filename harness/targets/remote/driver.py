@@ -72,7 +72,7 @@ class RemoteWorld:
         return self.program.said() if self.program is not None else ""
 
     def close(self) -> None:
-        """Reset what is left of connections and let go of the link; again does nothing."""
+        """Have the agent let go of everything, and leave the link; again does nothing."""
         if self._closed:
             return
         self._closed = True
@@ -81,7 +81,6 @@ class RemoteWorld:
             end.callback(self.clock.close)
             if self._gate is not None:
                 end.callback(self._gate.close)
-                end.callback(self._gate.bury)
             if self.channel is not None:
                 end.callback(self.channel.close)
                 end.callback(self._reset)

@@ -39,6 +39,7 @@ class Gate:
     far_mac: str
     addresses: Mapping[str, str]
     _last: dict[tuple[str, int, str, int], Segment] = field(default_factory=dict)
+    _open: bool = True
 
     @property
     def clock(self) -> RealClock:
@@ -87,7 +88,16 @@ class Gate:
                 return frame
         return None
 
-    def bury(self) -> None:
+    def close(self) -> None:
+        """Reset what is left of connections and close the link; again does nothing."""
+        if self._open:
+            self._open = False
+            try:
+                self._bury()
+            finally:
+                self.link.close()
+
+    def _bury(self) -> None:
         """Reset every connection of the peer's, as far as the stack has told where it is."""
         while self.poll() is not None:
             pass
@@ -103,10 +113,6 @@ class Gate:
             datagram = Datagram(destination, source, reset)
             self.link.send(codec.encode_frame(self.mac, self.far_mac, datagram))
         self._last.clear()
-
-    def close(self) -> None:
-        """Close the link; a second call does nothing."""
-        self.link.close()
 
     def _allowed(self, octets: bytes) -> bool:
         """Tell whether a frame is from the peer's address, and to the stack's."""
