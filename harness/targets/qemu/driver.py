@@ -1,6 +1,5 @@
 """Driver: stock kernels as targets, each testcase in a machine of its own."""
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,9 +9,9 @@ from harness.errors import HarnessError, Inconclusive, UsageError
 from harness.targets import firewall, network, sysctls
 from harness.targets import knobs as knob_tables
 from harness.targets.channel import AgentReply
-from harness.targets.driver import Capability, Facts, Host, Settings
+from harness.targets.driver import Capability, Facts, Host, Reply, Settings
 from harness.targets.profile import LeftOut, Profile, chosen, left_out
-from harness.targets.qemu.machine import Machine, Saved
+from harness.targets.qemu.machine import Machine
 from harness.targets.qemu.shelf import Shelf
 from harness.targets.qemu.wire import MachineClock, MachineLink, Wire
 from harness.targets.stage import places
@@ -100,11 +99,19 @@ class MachineDriver:
         writes = {**self._knobs.writes(values, self._present), **self._taken, **self._asked}
         world = self._open(2 if pair else 1)
         try:
-            for host in world.hosts:
-                for name, value in writes.items():
-                    _do(host, "sysctl", name=name, value=value)
-                for family, words in self._rules:
-                    _do(host, "iptables", family=family, arguments=words)
+            with world.wire.gathered():
+                asked = [
+                    host.channel.request("sysctl", name=name, value=value)
+                    for host in world.hosts
+                    for name, value in writes.items()
+                ]
+                asked += [
+                    host.channel.request("iptables", family=family, arguments=words)
+                    for host in world.hosts
+                    for family, words in self._rules
+                ]
+            for reply in asked:
+                _succeeded(reply)
         except BaseException:
             world.close()
             raise
@@ -127,12 +134,11 @@ class MachineDriver:
             }
             for place in where
         ]
-        saved = self._shelf.linked("single" if count == 1 else "pair", hosts)
-        return self._restored(saved, where)
-
-    def _restored(self, saved: Saved, where: Sequence[network.Address]) -> MachineWorld:
+        names = self._names()
+        saved = self._shelf.linked(hosts, names)
         machine = Machine.restore(saved)
-        wire = Wire(machine, float(saved.answer["now"]), len(where), name=self._name)
+        known = [{name: found.get(name) for name in names} for found in saved.answer["known"]]
+        wire = Wire(machine, float(saved.answer["now"]), sysctls=known, name=self._name)
         return MachineWorld(
             wire,
             [
@@ -141,12 +147,18 @@ class MachineDriver:
             ],
         )
 
+    def _names(self) -> list[str]:
+        """Return the sysctls that shape TCP, as this kernel has them or not."""
+        assert self._shelf is not None
+        names = self._shelf.bare().answer["sysctls"]
+        shown = {name for name in names if name.startswith("net.ipv4.tcp_")}
+        return sorted({*shown, *sysctls.BESIDE, *self._knobs.sysctls()} - sysctls.SECRET)
+
     def _survey(self, source: Source, settings: Settings) -> Facts:
         """Try the settings in a scratch machine, and tell the facts."""
         assert self._shelf is not None
         answer = self._shelf.bare().answer
-        shown = {name for name in answer["sysctls"] if name.startswith("net.ipv4.tcp_")}
-        names = sorted({*shown, *sysctls.BESIDE, *self._knobs.sysctls()} - sysctls.SECRET)
+        names = self._names()
         world = self._open(1)
         try:
             (host,) = world.hosts
@@ -225,10 +237,15 @@ def _do(host: Host, operation: str, *, needed: bool = True, **arguments: Any) ->
     """Ask for what is done at once; HarnessError if it is needed and fails."""
     reply = host.channel.request(operation, **arguments)
     assert isinstance(reply, AgentReply)
-    if needed and reply.error is not None:
-        said = shlex.join(str(one) for one in arguments.values())
-        raise HarnessError(f"{operation} {said}: {reply.value or reply.error}")
+    if needed:
+        _succeeded(reply)
     return reply
+
+
+def _succeeded(reply: Reply) -> None:
+    """Raise HarnessError for a call that the kernel refused."""
+    if reply.error is not None:
+        raise HarnessError(f"the kernel refuses what was asked: {reply.value or reply.error}")
 
 
 def _sysctls(host: Host, names: Sequence[str]) -> dict[str, str]:

@@ -11,9 +11,10 @@ the clock stops as soon as a frame has left the stack.
 
 A wish and an answer are JSON objects behind their length:
 
-    {"hosts": [{"mac", "addresses", "sysctls"}], …}                                  once, first
+    {"hosts": [{"mac", "addresses", "sysctls"}], "names": [sysctl…]}                 once, first
     {"frames": [base64…], "requests": [[host, request]…], "until": seconds}
-    {"now", "captured": [[stamp, sent, base64]…], "replies": [[host, reply]…], "lost", "error"}
+    {"now", "captured": [[stamp, sent, base64]…], "replies": [[host, reply]…], "lost", "error",
+     "known": for each host {sysctl: value}, once}
 
 The first answer tells what kernel it is: "release", "tick", "families", "namespaces", "sysctls".
 """
@@ -206,10 +207,9 @@ class Guest:
 
     def serve(self, wish: dict[str, Any]) -> dict[str, Any]:
         """Do what is wished and let the time pass that it names; return the answer."""
-        error = None
+        error = known = None
         try:
-            if "hosts" in wish:
-                self._set_up(wish)
+            known = self._set_up(wish) if "hosts" in wish else None
             self._run(wish)
         except Exception as problem:  # noqa: BLE001 - the harness is told, and decides
             error = f"{type(problem).__name__}: {problem}"
@@ -218,16 +218,23 @@ class Guest:
         self._events = 0
         return {
             "now": time.monotonic(),
+            "known": known,
             "captured": captured,
             "replies": replies,
             "lost": self._stacks[0].capture.count_lost() if self._stacks else 0,
             "error": error,
         }
 
-    def _set_up(self, wish: dict[str, Any]) -> None:
+    def _set_up(self, wish: dict[str, Any]) -> list[dict[str, str]]:
+        """Make the stacks, and return the values that the named sysctls have in each of them."""
         for number, host in enumerate(wish["hosts"]):
             # The first stack lives where the kernel itself began, and has all of its sysctls.
             self._stacks.append(Stack(host, new_namespace() if number else None))
+        found = []
+        for stack in self._stacks:
+            with stack.entered():
+                found.append(read_sysctls(wish["names"]))
+        return found
 
     def _run(self, wish: dict[str, Any]) -> None:
         for frame in wish.get("frames", ()):
@@ -337,6 +344,15 @@ def main() -> None:
     except BaseException as error:
         tell(f"{type(error).__name__}: {error}")
         raise
+
+
+def read_sysctls(names: list[str]) -> dict[str, str]:
+    """Return those sysctls that this kernel has, as the agent tells them."""
+    found = {}
+    for name in names:
+        with contextlib.suppress(OSError):
+            found[name] = Path("/proc/sys", *name.split(".")).read_text(encoding="ascii").strip()
+    return found
 
 
 def take_turns() -> None:

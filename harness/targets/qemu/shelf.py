@@ -57,11 +57,13 @@ class Shelf:
         with self.locked():
             return self._find("bare") or self._boot()
 
-    def linked(self, name: str, hosts: Sequence[Mapping[str, Any]]) -> Saved:
-        """Return a machine with the stacks of these hosts, by this name."""
+    def linked(self, hosts: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Saved:
+        """Return a machine with the stacks of these hosts; its answer has their named sysctls."""
+        wish = {"hosts": hosts, "names": names}
+        name = hashlib.sha256(json.dumps(wish).encode()).hexdigest()[:16]
         bare = self.bare()
         with self.locked():
-            return self._find(name) or self._link(name, bare, hosts)
+            return self._find(name) or self._link(name, bare, wish)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -84,11 +86,11 @@ class Shelf:
         made, answer = Machine.boot(self.boot, draft)
         return self._keep("bare", made, draft, answer)
 
-    def _link(self, name: str, bare: Saved, hosts: Sequence[Mapping[str, Any]]) -> Saved:
+    def _link(self, name: str, bare: Saved, wish: Mapping[str, Any]) -> Saved:
         draft = self.folder / "draft"
         made = Machine.restore(bare, memory=draft)
         try:
-            answer = {**bare.answer, **made.exchange({"hosts": hosts})}
+            answer = {**bare.answer, **made.exchange(wish)}
         except BaseException:
             made.close()
             raise

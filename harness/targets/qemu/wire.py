@@ -7,9 +7,10 @@ them. What was sent meanwhile arrives when the next step begins.
 """
 
 import base64
+import contextlib
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.errors import HarnessError
@@ -20,6 +21,13 @@ from harness.wire.real import Heartbeat
 
 REACTION = 0.005
 """Seconds of the machine's time within which the peer has seen a frame, and may have answered."""
+
+
+LOOK = 60.0
+"""Seconds of the machine's time after which a state table is looked at again, at the latest."""
+
+_STEADY = ("hello", "name", "sysctl")
+"""Questions to which no passing of time changes the answer."""
 
 
 class MachineClock:
@@ -99,20 +107,34 @@ class MachineLink:
 
 
 class Wire:
-    """One machine, `hosts` stacks in it, and what passes between them and the harness."""
+    """One machine, the stacks in it, and what passes between them and the harness.
 
-    def __init__(self, machine: Machine, now: float, hosts: int, *, name: str) -> None:
+    `sysctls` are those of each stack that are known already; None is one that it does not have.
+    Nobody but its agent changes them, so that it is asked only once.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        now: float,
+        *,
+        sysctls: Sequence[Mapping[str, str | None]],
+        name: str,
+    ) -> None:
         self.machine = machine
         self.now = now
         self.lost = 0
-        self.deaf = hosts > 1
+        self.deaf = len(sysctls) > 1
         self.captured: deque[Frame] = deque()
         self.clock = MachineClock(self)
         self.link = MachineLink(self)
         self._pending: list[str] = []
+        self._gathered: list[Any] | None = None
+        self._sysctls: list[dict[str, str | None]] = [dict(known) for known in sysctls]
         self._seen_quiet: list[float] = []
         self.channels: Sequence[AgentChannel] = tuple(
-            AgentChannel(_asking(self, number), self.clock, name=name) for number in range(hosts)
+            AgentChannel(_asking(self, number), self.clock, name=name)
+            for number in range(len(sysctls))
         )
 
     @property
@@ -137,16 +159,59 @@ class Wire:
 
     def ask(self, host: int, request: Mapping[str, Any]) -> None:
         """Hand a request to an agent; what is there at once is fed to its channel."""
-        asked_at = self.now
-        replies = self._exchange([[host, request]], until=None)
-        table = request.get("op") == "table"
-        rows = [reply.get("value") for _, reply in replies if reply.get("id") == request["id"]]
-        self._seen_quiet += [quiet_after(asked_at, each) if table else asked_at for each in rows]
+        if self._gathered is not None:
+            self._gathered.append([host, request])
+        elif not self._remembered(host, request):
+            self._ask([[host, request]])
 
-    def _exchange(self, requests: list[Any], *, until: float | None) -> list[Any]:
+    @contextlib.contextmanager
+    def gathered(self) -> Iterator[None]:
+        """Let all that is asked meanwhile be one exchange, at the end."""
+        self._gathered = []
+        try:
+            yield
+            requests = self._gathered
+        finally:
+            self._gathered = None
+        if requests:
+            self._ask(requests)
+
+    def _ask(self, requests: Sequence[Any]) -> None:
+        asked_at = self.now
+        replies = {
+            (host, reply["id"]): reply for host, reply in self._exchange(requests, until=None)
+        }
+        for host, request in requests:
+            self._note(asked_at, host, request, replies.get((host, request["id"]), {}))
+
+    def _remembered(self, host: int, request: Mapping[str, Any]) -> bool:
+        """Answer the question for a sysctl that is known; tell whether it was one."""
+        known = self._sysctls[host]
+        name = request.get("name")
+        if request["op"] != "sysctl" or "value" in request or name not in known:
+            return False
+        value = known[name]
+        error = None if value is not None else "ENOENT"
+        times = {"began": self.now, "at": self.now}
+        self.channels[host].feed({"id": request["id"], "value": value, "error": error} | times)
+        return True
+
+    def _note(
+        self, asked_at: float, host: int, request: Mapping[str, Any], reply: Mapping[str, Any]
+    ) -> None:
+        """Remember a sysctl, and until when what was asked stays true."""
+        operation = request["op"]
+        if operation == "sysctl" and reply.get("error") is None and "value" in reply:
+            self._sysctls[host][request["name"]] = reply["value"]
+        if operation == "table":
+            self._seen_quiet.append(quiet_after(asked_at, reply.get("value")))
+        elif operation not in _STEADY:
+            self._seen_quiet.append(asked_at)
+
+    def _exchange(self, requests: Sequence[Any], *, until: float | None) -> list[Any]:
         frames, self._pending = self._pending, []
         lasting = max(0.0, (until or self.now) - self.now)
-        wish = {"frames": frames, "requests": requests, "until": until}
+        wish = {"frames": frames, "requests": list(requests), "until": until}
         answer = self.machine.exchange(wish, lasting=lasting)
         try:
             self._take(answer)
@@ -165,9 +230,12 @@ class Wire:
 
 
 def quiet_after(asked_at: float, table: Any) -> float:
-    """Return when the first timer of a state table ends at the earliest: none of Linux is early."""
+    """Return when the first timer of a state table ends at the earliest: none of Linux is early.
+
+    However long that is, somebody looks again after `LOOK` seconds, who may not believe one look.
+    """
     left = [row["expires"] / 1000 for row in table or () if row["timer"] != "none"]
-    return asked_at + min(left, default=math.inf)
+    return asked_at + float(min([*left, LOOK]))
 
 
 def _asking(wire: Wire, host: int) -> Any:
