@@ -1,0 +1,124 @@
+"""Buffers: how large windows become, who stops them, and what full windows mean."""
+
+import pytest
+
+from harness import State
+
+SCALED = "<mss 1400,nop,wscale 7>"
+BURST = 1400
+
+
+def shift_of(peer):
+    """Return the shift count that the target announced, 0 without one."""
+    options = peer.history("S. *:*(*)").newest.options
+    return max((one.shift for one in options if hasattr(one, "shift")), default=0)
+
+
+def windows(peer):
+    """Return window and right edge of all segments that the target has sent without SYN."""
+    shift = shift_of(peer)
+    came = peer.history(". *:*(*)").segments
+    return [(one.window << shift, one.ack + (one.window << shift)) for one in came]
+
+
+def deliver(peer, octets, *, read):
+    """Send so many octets as the window takes, and let the application read; return the last."""
+    at, edge = 1, 1 + peer.history("S. *:*(*)").newest.window
+    while at <= octets and at < edge:
+        for _ in range(8):
+            end = min(at + BURST, edge)
+            if end > at:
+                peer.send(f". {at}:{end}({end - at}) ack 1")
+            at = end
+        peer.fence()
+        if read:
+            peer.socket.receive(1 << 18).wait(1.0)
+            peer.fence()
+        edge = max([edge, *(right for _, right in windows(peer))])
+        peer.discard()
+    return at
+
+
+def growth(peer):
+    """Return how many times the first window the largest is, when an application reads much."""
+    first = peer.history("S. *:*(*)").newest.window
+    deliver(peer, 700_000, read=True)
+    return max(window for window, _ in windows(peer)) / first
+
+
+@pytest.mark.measures("buffer_grows")
+def test_established_receive_buffer_grows_by_itself(reach, documented):
+    """When an application reads all that comes, the window becomes larger than at first."""
+    peer = reach(State.ESTABLISHED, syn=SCALED)
+    documented("buffer_grows").judge(growth(peer) > 2)
+
+
+@pytest.mark.tuned(receive_buffer_tuning=0)
+@pytest.mark.measures("buffer_untuned_grows")
+def test_established_receive_buffer_that_is_not_tuned_does_not_grow(reach, documented):
+    """Without automatic tuning the window stays about what it was."""
+    peer = reach(State.ESTABLISHED, syn=SCALED)
+    documented("buffer_untuned_grows").judge(growth(peer) > 2)
+
+
+@pytest.mark.measures("buffer_set_grows")
+def test_established_receive_buffer_that_was_set_does_not_grow(reach, documented):
+    """SO_RCVBUF ends the automatic tuning of a socket."""
+    peer = reach(State.ESTABLISHED, options={"SO_RCVBUF": 65536}, syn=SCALED)
+    documented("buffer_set_grows").judge(growth(peer) > 2)
+
+
+@pytest.mark.measures("window_edge_taken")
+def test_established_all_of_the_announced_window_is_taken(reach, documented):
+    """Octets up to the right edge that any acknowledgment gave are taken."""
+    peer = reach(State.ESTABLISHED, options={"SO_RCVBUF": 16384}, syn=SCALED)
+    sent = deliver(peer, 700_000, read=False)
+    peer.wait(0.5)
+    acknowledged = max(one.ack for one in peer.history(". *:*(*)").segments)
+    documented("window_edge_taken").judge(acknowledged == sent)
+
+
+@pytest.mark.tuned(timestamps=0)
+@pytest.mark.measures("unscaled_window")
+def test_listen_window_without_scaling_may_use_all_of_the_field(peer, target, documented):
+    """A window that is not scaled is a number of sixteen bits."""
+    target.listen(2017)
+    peer.send("S 0:0(0) <mss 1400>")
+    documented("unscaled_window").judge(peer.expect("S. 0:0(0) ack 1").window)
+
+
+@pytest.mark.tuned(signed_windows=1)
+@pytest.mark.measures("signed_window")
+def test_listen_window_for_peers_that_read_it_as_signed(peer, target, documented):
+    """Told that peers without scaling read a sign, a stack offers no more than fifteen bits."""
+    target.listen(2017)
+    peer.send("S 0:0(0) <mss 1400>")
+    documented("signed_window").judge(peer.expect("S. 0:0(0) ack 1").window)
+
+
+def transfer(peer):
+    """Let the application send a lot and acknowledge it; return the send buffer before and after.
+
+    Each flight is acknowledged a moment after it came.
+    """
+    before = peer.socket.get("SO_SNDBUF")
+    peer.socket.send(400_000)
+    for _ in range(5):
+        for one in peer.collect(". *:*(*)", until=0.1).segments:
+            peer.send(f". 1:1(0) ack {one.seq + len(one.payload)}")
+    return before, peer.socket.get("SO_SNDBUF")
+
+
+@pytest.mark.measures("send_buffer_first", "send_buffer_grows")
+def test_established_send_buffer_grows_by_itself(target, reach, documented):
+    """A send buffer begins as set up, and becomes larger while much is sent."""
+    documented("send_buffer_first").judge(target.socket().get("SO_SNDBUF"))
+    before, after = transfer(reach(State.ESTABLISHED))
+    documented("send_buffer_grows").judge(after > before)
+
+
+@pytest.mark.measures("send_buffer_set_grows")
+def test_established_send_buffer_that_was_set_does_not_grow(reach, documented):
+    """SO_SNDBUF ends the automatic tuning of a socket."""
+    before, after = transfer(reach(State.ESTABLISHED, options={"SO_SNDBUF": 40_000}))
+    documented("send_buffer_set_grows").judge(after > before)
