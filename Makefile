@@ -17,9 +17,9 @@ WORKERS ?= $(if $(filter documented,$(TIMERS)),28,18)
 # Every worker would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: conformance test check setup packages clean
+.PHONY: conformance test check setup packages kernels clean
 
-conformance: setup packages
+conformance: setup packages kernels
 	$(BIN)/pytest testcases $(addprefix --target ,$(TARGET)) --timers $(TIMERS) \
 		$(addprefix --sysctl-from ,$(PROFILE)) -n $(WORKERS) --reports $(REPORTS) --alluredir $(REPORTS)/allure-results \
 		--clean-alluredir --junit-xml $(REPORTS)/junit.xml $(PYTEST_ARGS)
@@ -43,13 +43,32 @@ $(VENV)/.complete: pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	@touch $@
 
+# What a kind of target needs of Debian, found by the first word of its name.
+apt.netns := iptables
+apt.docker := iptables docker.io mmdebstrap
+apt.gvisor := iptables docker.io mmdebstrap runsc
+apt.lwip := liblwip0
+apt.slirp := libslirp0
+apt.uml := iptables debian-archive-keyring patchelf
+apt.qemu := qemu-system-x86 debian-archive-keyring
+kinds = $(sort $(foreach name,$(TARGET),$(firstword $(subst -, ,$(subst :, ,$(name))))))
+needed = $(sort $(foreach kind,$(kinds),$(apt.$(kind))))
+kernels = $(filter uml-% qemu-%,$(TARGET))
+
 packages:
-	@command -v iptables >/dev/null 2>&1 || PATH="$$PATH:/usr/sbin:/sbin" command -v iptables >/dev/null || \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y iptables; \
+	@lacking=; for name in $(needed); do \
+		dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || lacking="$$lacking $$name"; \
+	done; \
+	if [ -z "$$lacking" ] || ! command -v dpkg-query >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -qq -y --no-install-recommends $$lacking >/dev/null; \
 	else \
-		echo "iptables is not installed: run 'apt-get install iptables' as root, then make again"; exit 1; \
+		echo "as root, run: apt-get install --no-install-recommends$$lacking"; exit 1; \
 	fi
+
+kernels: setup packages
+	@for name in $(kernels); do $(BIN)/tcpspec kernels fetch $$name || exit 1; done
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

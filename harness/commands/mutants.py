@@ -28,6 +28,7 @@ def add(commands: Any) -> None:
         action="store_true",
         help="run all testcases with each, not a tenth of those that are far",
     )
+    add("--resume", type=Path, metavar="FILE", help="keep what is found, and begin with it")
     add("--family", choices=("ipv4", "ipv6"), help="in one address family only (both)")
     add("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="mutants at a time")
 
@@ -53,6 +54,7 @@ def _mutants(options: argparse.Namespace) -> int:
         options.family or "",
         max(1, options.jobs),
         options.whole,
+        options.resume,
     )
 
     def told(outcome: mutation.Outcome) -> None:

@@ -36,9 +36,7 @@ def add(commands: Any) -> None:
     parser.add_argument("spec", type=Path, metavar="SPEC.toml", help="what is to be tried")
     add = parser.add_argument
     add("--scheduler", metavar="ADDRESS", help="a Dask scheduler with workers (a cluster of ours)")
-    add(
-        "--workers", type=_count, metavar="N", help="processes of our own cluster"
-    )
+    add("--workers", type=_count, metavar="N", help="processes of our own cluster")
     add("--threads", type=_count, metavar="N", help="cells at a time that a worker waits for (4)")
     add("--testcases", type=Path, metavar="DIR", help="where the testcases are (testcases)")
     add("--reports", type=Path, metavar="DIR", help="where results go (reports/sweeps/SPEC)")

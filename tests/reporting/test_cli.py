@@ -10,6 +10,7 @@ from harness import cli
 from harness.commands import common
 from harness.documents.library import Library
 from harness.reporting import doctor
+from harness.targets import registry
 
 from . import world
 from .examples import judgement
@@ -198,3 +199,20 @@ def test_the_command_runs_as_a_module_and_never_imports_pytest(here):
     assert (ended.returncode, ended.stderr.count("\n")) == (cli.USAGE, 1)
     code = "import sys, harness.cli; sys.exit('pytest' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=world.ROOT, timeout=60, check=True)
+
+
+def test_a_target_that_is_named_is_started_and_described(capsys):
+    """Its stack, its version, and what it can do and lacks are told."""
+    assert cli.main(["targets", "model-rfc9293"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("model-rfc9293: model model of RFC 9293")
+    assert "time      virtual" in shown
+    assert "keepalive_time" in shown
+
+
+def test_a_target_that_is_named_and_cannot_run_is_a_finding(capsys, monkeypatch):
+    """The reason is told, and the exit status says it too."""
+    kind = registry.driver("model-rfc9293")
+    monkeypatch.setattr(kind, "missing", staticmethod(lambda: "install a model"))
+    assert cli.main(["targets", "model-rfc9293"]) == common.DIFFERS
+    assert capsys.readouterr().out == "model-rfc9293 cannot run here: install a model\n"
