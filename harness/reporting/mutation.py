@@ -5,18 +5,20 @@ deviates must be of a topic that the fault concerns: else it is astray, and the 
 it should not, or the list of mutants does not say what its fault does.
 """
 
+import json
 import random
 import re
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.judgement.verdict import Verdict
 from harness.reporting.run import FILE_NAME, read_run
 
@@ -102,7 +104,8 @@ class Trials:
     """How mutants are tried: the model, all testcases, the family (all if empty), how many at once.
 
     `topics` are those of the claims. Each mutant has the testcases that are near to it and a random
-    share of the others, always the same; with `whole` it has all.
+    share of the others, always the same; with `whole` it has all. In `kept`, a file, stands what
+    was found so far: what is there is not run again.
     """
 
     model: str
@@ -112,22 +115,48 @@ class Trials:
     family: str = ""
     jobs: int = 2
     whole: bool = False
+    kept: Path | None = None
 
     def run(self, faults: Sequence[Fault], told: Callable[[Outcome], None]) -> list[Outcome]:
         """Run the catalogue with no fault, and then with each; HarnessError if it cannot run."""
-        without = self._rulings(self.model, ())
-        if isinstance(without, str):
-            raise HarnessError(f"the catalogue cannot run on {self.model}: {without}")
-        before: Rulings = without
+        kept = kept_in(self.kept)
+        if self.model not in kept:
+            without = self._rulings(self.model, ())
+            if isinstance(without, str):
+                raise HarnessError(f"the catalogue cannot run on {self.model}: {without}")
+            self._keep(kept, self.model, without)
+        before = kept[self.model]
+        lock = threading.Lock()
 
         def trial(fault: Fault) -> Outcome:
-            after = self._rulings(f"{self.model}+{fault.name}", self.chosen(fault))
-            outcome = judged(fault, before, after, self.topics)
+            after = kept.get(fault.name)
+            if after is None:
+                found = self._rulings(f"{self.model}+{fault.name}", self.chosen(fault))
+                if isinstance(found, str):
+                    return told_of(Outcome(fault, broken=found))
+                after = found
+                with lock:
+                    self._keep(kept, fault.name, after)
+            return told_of(judged(fault, before, after, self.topics))
+
+        def told_of(outcome: Outcome) -> Outcome:
             told(outcome)
             return outcome
 
         with ThreadPoolExecutor(self.jobs) as pool:
             return list(pool.map(trial, faults))
+
+    def _keep(self, kept: dict[str, Rulings], name: str, rulings: Rulings) -> None:
+        kept[name] = rulings
+        if self.kept is None:
+            return
+        rows = {
+            name: [[*key, *ruling] for key, ruling in rulings.items()]
+            for name, rulings in kept.items()
+        }
+        aside = self.kept.with_suffix(".new")
+        aside.write_text(json.dumps(rows), "utf-8")
+        aside.replace(self.kept)
 
     def chosen(self, fault: Fault) -> tuple[str, ...]:
         """Return the testcases that a fault is tried with."""
@@ -166,12 +195,25 @@ class Trials:
             }
 
 
-def judged(
-    fault: Fault, before: Rulings, after: Rulings | str, topics: Mapping[str, str]
-) -> Outcome:
+def kept_in(path: Path | None) -> dict[str, Rulings]:
+    """Return the rulings that a file keeps, by mutant; UsageError if it keeps none."""
+    if path is None or not path.exists():
+        return {}
+    try:
+        rows = json.loads(path.read_text("utf-8"))
+        return {
+            name: {
+                (testcase, claim, measure, family): Ruling(Verdict(verdict), binding, ours)
+                for testcase, claim, measure, family, verdict, binding, ours in rulings
+            }
+            for name, rulings in rows.items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} keeps no rulings on mutants: {error}") from None
+
+
+def judged(fault: Fault, before: Rulings, after: Rulings, topics: Mapping[str, str]) -> Outcome:
     """Compare the verdicts without and with a fault."""
-    if isinstance(after, str):
-        return Outcome(fault, broken=after)
     red: list[Red] = []
     noticed: list[str] = []
     for (testcase, claim, measure, family), (verdict, binding, _) in after.items():

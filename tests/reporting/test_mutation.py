@@ -1,10 +1,22 @@
 """Mutation: what counts as caught, what is astray, and how it is told."""
 
+import json
+
 import pytest
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.judgement.verdict import Verdict
-from harness.reporting.mutation import Fault, Outcome, Red, Ruling, Trials, headline, judged, lines
+from harness.reporting.mutation import (
+    Fault,
+    Outcome,
+    Red,
+    Ruling,
+    Trials,
+    headline,
+    judged,
+    kept_in,
+    lines,
+)
 
 CONFORMS, DEVIATES = Ruling(Verdict.CONFORMS), Ruling(Verdict.DEVIATES)
 INCONCLUSIVE = Ruling(Verdict.INCONCLUSIVE)
@@ -77,7 +89,7 @@ def test_a_failure_of_the_harness_is_told_and_spoils_the_catch():
 
 def test_a_mutant_that_cannot_run_is_no_catch():
     """It says nothing of the catalogue."""
-    outcome = judged(FAULT, {KEY: CONFORMS}, "it hung", TOPICS)
+    outcome = Outcome(FAULT, broken="it hung")
     assert not outcome.caught
     assert headline(outcome) == "silent: NO RUN, it hung"
 
@@ -106,6 +118,23 @@ def test_a_mutant_is_tried_with_what_is_near_and_a_tenth_of_the_rest(tmp_path):
     assert len(set(chosen)) == 5
     assert chosen == Trials("model-rfc9293", every, tmp_path).chosen(fault)
     assert len(Trials("model-rfc9293", every, tmp_path, whole=True).chosen(fault)) == 41
+
+
+def test_what_is_kept_is_not_run_again(tmp_path):
+    """A run in pieces comes to what one in one piece does."""
+    kept = tmp_path / "kept.json"
+    rows = {"model": [[*KEY, *CONFORMS]], "silent": [[*KEY, *DEVIATES]]}
+    kept.write_text(json.dumps(rows))
+    trials = Trials("model", ["no/such/place"], tmp_path, TOPICS, kept=kept)
+    (outcome,) = trials.run([FAULT], lambda _: None)
+    assert outcome.caught == (ONE,)
+
+
+def test_a_file_that_keeps_something_else_is_refused(tmp_path):
+    """It is named."""
+    (tmp_path / "kept.json").write_text('{"model": 3}')
+    with pytest.raises(UsageError, match="keeps no rulings"):
+        kept_in(tmp_path / "kept.json")
 
 
 def test_testcases_that_cannot_run_are_our_error(tmp_path):
