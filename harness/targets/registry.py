@@ -35,7 +35,9 @@ DRIVERS: Mapping[str, str] = MappingProxyType(
 )
 
 # `NAME:ARGUMENT` asks one of these functions for a driver class; `+` separates a model's fault.
-MADE_OF: Mapping[str, str] = MappingProxyType({"uml": "harness.targets.uml.kinds:at"})
+MADE_OF: Mapping[str, str] = MappingProxyType(
+    {"uml": "harness.targets.uml.kinds:at", "qemu": "harness.targets.qemu.kinds:of_image"}
+)
 FAULTY = "harness.targets.model.mutants:driver"
 
 
