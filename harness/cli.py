@@ -13,13 +13,25 @@ from harness.commands import (
     explain,
     kernels,
     mutants,
+    report,
     sweep,
     targets,
 )
 from harness.errors import HarnessError, UsageError
 from harness.reporting.text import printable
 
-COMMANDS = (targets, kernels, doctor, compare, coverage, explain, contradictions, mutants, sweep)
+COMMANDS = (
+    targets,
+    kernels,
+    doctor,
+    report,
+    compare,
+    coverage,
+    explain,
+    contradictions,
+    mutants,
+    sweep,
+)
 """The commands, in the order in which they are listed."""
 
 USAGE = 2

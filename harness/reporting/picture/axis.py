@@ -44,7 +44,7 @@ class Axis:
         found = [(self.left, "0")]
         for seconds in self._round():
             x = self.x(seconds)
-            if x - found[-1][0] >= _LABEL and x <= self.right:
+            if seconds <= self.longest and x - found[-1][0] >= _LABEL:
                 found.append((x, number(seconds)))
         return found
 

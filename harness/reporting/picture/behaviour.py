@@ -190,7 +190,7 @@ def _ticks(axis: Axis, bottom: float) -> Iterator[Mark]:
 def _row(row: Row, y: float, axis: Axis, *, seen: bool) -> Iterator[Mark]:
     middle = y + ROW / 2
     yield Text(8, y + 16, cut(row.name, 46), f"name {row.kind}")
-    yield Text(8, y + 30, cut(row.words, 56), "words")
+    yield Text(8, y + 30, cut(row.words, 54), "words")
     yield Line(LEFT, middle, RIGHT, middle, "base")
     for times in row.times:
         role = "seen" if seen else "ideal" if times.ideal else "said"

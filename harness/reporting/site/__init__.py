@@ -1,0 +1,1 @@
+"""Site: runs as static pages that open from a disk, and ask nothing of any network."""
