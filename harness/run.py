@@ -64,7 +64,13 @@ class Run:
         return replace(self, settings=settings, _drivers={}, _facts={})
 
     def start(self, name: str) -> Facts:
-        """Return a target's facts; its driver is started unless it runs already."""
+        """Return a target's facts; its driver is started unless they are known already."""
+        if name not in self._facts:
+            self.driver(name)
+        return self._facts[name]
+
+    def driver(self, name: str) -> Driver:
+        """Return a target's driver, started."""
         if name not in self._drivers:
             kind = driver(name)
             missing = kind.missing()
@@ -73,12 +79,11 @@ class Run:
             started = kind()
             self._facts[name] = _told(name, started.start(self.settings), self.settings.profile)
             self._drivers[name] = started
-        return self._facts[name]
-
-    def driver(self, name: str) -> Driver:
-        """Return a target's driver, started."""
-        self.start(name)
         return self._drivers[name]
+
+    def learn(self, facts: Mapping[str, Facts]) -> None:
+        """Take over what another process of this run knows, so that nothing starts to tell it."""
+        self._facts.update(facts)
 
     @property
     def facts(self) -> Mapping[str, Facts]:

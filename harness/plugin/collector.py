@@ -3,6 +3,7 @@
 import datetime as dt
 import functools
 import json
+import pickle
 import shutil
 import tempfile
 import threading
@@ -16,6 +17,7 @@ import pytest
 
 from harness.judgement.verdict import Judgement
 from harness.order import YIELDS, yields
+from harness.plugin.options import FACTS
 from harness.reporting import allure, profile
 from harness.reporting.journal import Journal
 from harness.reporting.marked import Marked
@@ -81,6 +83,7 @@ class Collector:
         if self._turns is None:
             self._turns = tempfile.NamedTemporaryFile(prefix="tcpspec-turns-")  # noqa: SIM115 - held until the end
         node.workerinput[TURNS] = self._turns.name
+        node.workerinput[FACTS] = pickle.dumps(dict(self.run.facts))
         node.workerinput[YIELDS] = yields(self._made, len(node.config.option.tx))
         self._made += 1
 

@@ -1,6 +1,7 @@
 """Options: what the user may say to pytest, and the run that is made of it."""
 
 import contextlib
+import pickle
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from harness.targets.driver import Settings
 from harness.targets.registry import OPTIONS
 
 RUN = pytest.StashKey[Run]()
+
+FACTS = "tcpspec_facts"
+"""The input of a worker that holds what the controller knows of the targets."""
+
+_NOTHING = pickle.dumps({})
 
 MARKERS = (
     "measures(*names): what the testcase observes; the claims about it follow from the documents",
@@ -92,6 +98,7 @@ def run_of(config: pytest.Config) -> Run:
             sabotage=option.sabotage,
         )
         config.add_cleanup(run.stop)
+        run.learn(pickle.loads(getattr(config, "workerinput", {}).get(FACTS, _NOTHING)))  # noqa: S301 - from our own controller
         for name in run.targets:
             run.start(name)
         config.stash[RUN] = run
