@@ -27,7 +27,7 @@ FOLDER = "TCPSPEC_KERNELS"
 _CARD = "kernel.json"
 _UML_PARTS = re.compile(
     r"\./usr/(?:bin/(?P<image>linux\.uml)"
-    r"|lib/uml/(?P<modules>modules/[^/]+/(?:modules\.[^/]+|kernel/(?:net|lib|crypto)/.*)))"
+    r"|lib/uml/(?P<modules>modules/[^/]+/(?:modules\.[^/]+|kernel/(?:net|lib|crypto|drivers/net)/.*)))"
 )
 # The image stands among the modules where binary and modules are packages of their own.
 _CLOUD_PARTS = re.compile(

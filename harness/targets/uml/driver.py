@@ -208,8 +208,6 @@ class UmlDriver:
         where = places(count)
         if count > 1:
             network.meet(self._bench, _TAPS)
-        else:
-            tap.bring_up(self._bench, _TAPS[0])
         with self._bench.entered():
             link = PacketSocketLink(world.clock, _TAPS[0])
         world.capture(link)
@@ -218,7 +216,7 @@ class UmlDriver:
             stacks=[
                 {
                     "line": 1 + number,
-                    "device": f"vec{number}",
+                    "device": number,
                     "mac": one.mac,
                     "addresses": dict(one.addresses),
                 }

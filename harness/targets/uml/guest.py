@@ -1,9 +1,11 @@
 """Guest: the first program in a guest: makes stacks, and an agent in each.
 
 It is the guest's init. A line to the harness, `ttyS0`, asks for stacks; each is a process in a
-network namespace of its own that has an agent on a line of its own and one of the interfaces. When
-a stack is to end, its process gives the interface back and ends, and with it the namespace. So
-nothing of one testcase reaches the next, and no more than a process has to be started for it.
+network namespace of its own that has an agent on a line of its own. Its interface is one end of a
+veth pair, whose other end is bridged with one of the guest's: user-mode-linux's own device leaves
+checksums and segmentation to the host, and nothing in the guest can switch that off. When a stack
+is to end, its process takes the pair away and ends, and with it the namespace. So nothing of one
+testcase reaches the next, and no more than a process has to be started for it.
 
 A line takes a burst of at most `LIMIT` octets: what is longer comes in parts, each of which is
 answered (a longer burst would silence the line for good: user-mode-linux stops listening to a
@@ -40,6 +42,10 @@ _LOADED = (sock_diag,)
 LIMIT = 2000
 
 INTERFACE = "eth0"
+# Numbers of interfaces, which begin at 1 in each namespace; far from those, so that a carrier is
+# noticed at once (see network.py).
+_BRIDGE, _PAIR = 1 << 20, 1 << 21
+_QUIET = "net.ipv6.conf.default.disable_ipv6"
 _GREETING_TYPE = 0x88B5
 _GREETING = struct.pack("!6s6sH46x", b"\xff" * 6, bytes.fromhex("0200000000fe"), _GREETING_TYPE)
 _GREETING_WITHIN = 5.0
@@ -100,25 +106,21 @@ class Stack:
         line = inside.Line(self._card["line"]).descriptor
         tty.setraw(line)
         outside = inside.Netlink()
-        home = os.open("/proc/self/ns/net", os.O_RDONLY)
-        device = self._card["device"]
-        # Where its last stack was killed it has come back by itself, under that one's name.
-        index = socket.if_nametoindex(device)
         inside.new_namespace()
-        here = os.open("/proc/self/ns/net", os.O_RDONLY)
-        outside.move(index, here, INTERFACE)
+        number = self._card["device"]
+        near = _PAIR + number
+        outside.add_pair(near, INTERFACE, os.open("/proc/self/ns/net", os.O_RDONLY))
         links = inside.Netlink()
         served = StackAgent(self._modules)
         try:
+            outside.join(near, _BRIDGE + number)
             self._configure(links)
             self._greet(ready, others)
             agent.Program(line, line, served).run()
         finally:
             with contextlib.suppress(OSError):
                 served.close()
-            index = socket.if_nametoindex(INTERFACE)
-            links.set_down(index)
-            links.move(index, home, device)
+            outside.delete(near)
 
     def _configure(self, links: Any) -> None:
         inside.write_sysctls(self._order["ground"], all_=False)
@@ -149,7 +151,7 @@ class Stack:
                 if found:
                     heard = True
                     os.write(ready, b"+")
-        raise OSError(f"no frame came over {self._card['device']}")
+        raise OSError(f"no frame came over vec{self._card['device']}")
 
 
 class Guest:
@@ -239,7 +241,12 @@ def prepare(config: dict[str, Any]) -> Any:
     # The kernel would look for modules where the host has its own.
     Path("/proc/sys/kernel/modprobe").write_text("\n", encoding="ascii")
     modules = inside.Modules(config["modules"])
-    modules.load(["ipv6", "af_packet", "tcp_diag"])
+    modules.load(["ipv6", "veth", "bridge"])
+    inside.write_sysctls({_QUIET: "1"}, all_=False)
+    links = inside.Netlink()
+    for number, device in enumerate(("vec0", "vec1")):
+        links.add_bridge(_BRIDGE + number)
+        links.join(socket.if_nametoindex(device), _BRIDGE + number)
     Path("/proc/sys/vm/overcommit_memory").write_text("1", encoding="ascii")
     return modules
 

@@ -17,13 +17,13 @@ _CLONE_NEWNET = 0x40000000
 _HERE = "/proc/self/ns/net"
 
 # Of rtnetlink(7).
-_RTM_NEWLINK, _RTM_NEWADDR, _RTM_NEWROUTE = 16, 20, 24
+_RTM_NEWLINK, _RTM_DELLINK, _RTM_NEWADDR, _RTM_NEWROUTE = 16, 17, 20, 24
 _REQUEST_ACKNOWLEDGE, _CREATE = 0x0005, 0x0400
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_NET_NS_FD = 1, 3, 4, 28
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO = 1, 3, 4, 10, 18
+_IFLA_NET_NS_FD, _INFO_KIND, _INFO_DATA, _VETH_PEER, _BRIDGE_SNOOPING = 28, 1, 2, 1, 23
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_F_NODAD = 1, 2, 2
 _RTA_OIF, _MAIN, _BOOT, _UNICAST, _SCOPE_LINK = 4, 254, 3, 1, 253
 _IFF_UP = 1
-_SIOCETHTOOL = 0x8946
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -104,10 +104,25 @@ class Netlink:
         """Let it go."""
         self._socket.close()
 
-    def move(self, index: int, namespace: int, name: str) -> None:
-        """Move an interface, which is down, into the namespace behind a descriptor."""
-        where = (_IFLA_NET_NS_FD, struct.pack("=I", namespace))
-        self._link(index, where, (_IFLA_IFNAME, name.encode() + b"\0"))
+    def add_bridge(self, index: int) -> None:
+        """Make a bridge of this number, which floods what it does not know."""
+        self._add(index, "bridge", _attribute(_BRIDGE_SNOOPING, b"\0"))
+        self.set_up(index)
+
+    def add_pair(self, index: int, far: str, namespace: int) -> None:
+        """Make a pair of interfaces: one of this number, one behind a namespace's descriptor."""
+        peer = _attribute(_IFLA_IFNAME, far.encode() + b"\0")
+        peer += _attribute(_IFLA_NET_NS_FD, struct.pack("=I", namespace))
+        self._add(index, "veth", _attribute(_VETH_PEER, _link_body() + peer))
+
+    def join(self, index: int, bridge: int) -> None:
+        """Make an interface a port of a bridge, and bring it up."""
+        self._link(index, (_IFLA_MASTER, struct.pack("=I", bridge)))
+        self.set_up(index)
+
+    def delete(self, index: int) -> None:
+        """Take an interface away, and with it its other end."""
+        self._ask(_RTM_DELLINK, _link_body(index), create=False)
 
     def set_up(self, index: int, mac: str | None = None, mtu: int = 1500) -> None:
         """Bring an interface up, with the address that it is to have."""
@@ -115,10 +130,6 @@ class Netlink:
             octets = bytes.fromhex(mac.replace(":", ""))
             self._link(index, (_IFLA_ADDRESS, octets), (_IFLA_MTU, struct.pack("=I", mtu)))
         self._link(index, flags=_IFF_UP)
-
-    def set_down(self, index: int) -> None:
-        """Take an interface down."""
-        self._link(index, change=_IFF_UP)
 
     def give(self, index: int, addresses: Mapping[str, str]) -> None:
         """Give an interface its addresses, and route everything through it."""
@@ -133,22 +144,32 @@ class Netlink:
             body = struct.pack("=BBBBBBBBI", number, 0, 0, 0, _MAIN, _BOOT, scope, _UNICAST, 0)
             self._ask(_RTM_NEWROUTE, body, (_RTA_OIF, struct.pack("=I", index)))
 
-    def _link(
-        self, index: int, *attributes: tuple[int, bytes], flags: int = 0, change: int = 0
-    ) -> None:
-        body = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, index, flags, flags | change)
-        self._ask(_RTM_NEWLINK, body, *attributes, create=False)
+    def _add(self, index: int, kind: str, data: bytes) -> None:
+        info = _attribute(_INFO_KIND, kind.encode()) + _attribute(_INFO_DATA, data)
+        named = (_IFLA_IFNAME, f"{kind}{index}".encode() + b"\0")
+        self._ask(_RTM_NEWLINK, _link_body(index), named, (_IFLA_LINKINFO, info))
+
+    def _link(self, index: int, *attributes: tuple[int, bytes], flags: int = 0) -> None:
+        self._ask(_RTM_NEWLINK, _link_body(index, flags), *attributes, create=False)
 
     def _ask(
         self, kind: int, body: bytes, *attributes: tuple[int, bytes], create: bool = True
     ) -> None:
         for number, octets in attributes:
-            body += struct.pack("=HH", 4 + len(octets), number) + octets + bytes(-len(octets) % 4)
+            body += _attribute(number, octets)
         flags = _REQUEST_ACKNOWLEDGE | (_CREATE if create else 0)
         self._socket.send(struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body)
         error = -struct.unpack_from("=i", self._socket.recv(65536), 16)[0]
         if error:
             raise OSError(error, f"netlink {kind}: {os.strerror(error)}")
+
+
+def _link_body(index: int = 0, flags: int = 0) -> bytes:
+    return struct.pack("=BxHiII", socket.AF_UNSPEC, 0, index, flags, flags)
+
+
+def _attribute(number: int, octets: bytes) -> bytes:
+    return struct.pack("=HH", 4 + len(octets), number) + octets + bytes(-len(octets) % 4)
 
 
 class Line:
