@@ -206,6 +206,8 @@ _ERROR_MESSAGES = {
 _SYSCTL = re.compile(r"net(\.[A-Za-z0-9_-]+)+")
 _INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 _LOCK_FILE = "/run/xtables.lock"
+# A device cannot be locked everywhere.
+_OWN_LOCK_FILE = str(Path(globals().get("__file__", "agent")).with_name("xtables.lock"))
 _LACKS_NETFILTER = re.compile(r"(?i)insmod|not supported|can't initialize|fetch rule set")
 
 _STATES = {
@@ -824,23 +826,31 @@ class Agent:
         arguments = request.get("arguments")
         if not isinstance(arguments, list) or not all(isinstance(word, str) for word in arguments):
             raise WrongArgumentError("arguments is not a list of texts")
+        done = self._filter([program, "-w", *arguments])
+        said = (done.stderr or done.stdout).decode(errors="replace").strip()
+        if done.returncode and _LACKS_NETFILTER.search(said):
+            # A stack may know the older of the two interfaces only.
+            with contextlib.suppress(FileNotFoundError):
+                older = self._filter([f"{program}-legacy", "-w", *arguments], _OWN_LOCK_FILE)
+                done, said = older, (older.stderr or older.stdout).decode(errors="replace").strip()
+        if done.returncode:
+            raise RefusedError(_firewall_error(said), said[:500])
+        return done.stdout.decode(errors="replace")
+
+    def _filter(self, command: list[str], lock: str | None = None) -> Any:
         environment = dict(os.environ, LC_ALL="C")
         environment["PATH"] = environment.get("PATH", "") + ":/usr/sbin:/sbin:/usr/bin:/bin"
         if not os.access(_LOCK_FILE, os.W_OK) and not os.access("/run", os.W_OK):
             # The lock guards the host's tables; a namespace of one's own needs none.
-            environment["XTABLES_LOCKFILE"] = os.devnull
-        done = self._run(
-            [program, "-w", *arguments],
+            environment["XTABLES_LOCKFILE"] = lock or os.devnull
+        return self._run(
+            command,
             capture_output=True,
             check=False,
             env=environment,
             stdin=subprocess.DEVNULL,
             timeout=10,
         )
-        said = (done.stderr or done.stdout).decode(errors="replace").strip()
-        if done.returncode:
-            raise RefusedError(_firewall_error(said), said[:500])
-        return done.stdout.decode(errors="replace")
 
     def _link(self, request: Request) -> Any:
         name = request.get("name")

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -441,3 +442,21 @@ def test_a_send_waits_for_the_connect_before_it():
     ]
     assert stub.sent == b"hello"
     held.close()
+
+
+def test_iptables_of_the_older_kind_serve_where_the_stack_knows_no_newer():
+    """Where nftables are not supported, the same words go to the older program."""
+    asked = []
+
+    def run(command, **_):
+        asked.append(command)
+        lacks = not command[0].endswith("-legacy")
+        said = b"iptables: Failed to initialize nft: Protocol not supported" if lacks else b""
+        return SimpleNamespace(returncode=int(lacks), stdout=b"", stderr=said)
+
+    held = Agent(run=run)
+    try:
+        assert value(held, "iptables", family="ipv4", arguments=["-S"]) == ""
+    finally:
+        held.close()
+    assert asked == [["iptables", "-w", "-S"], ["iptables-legacy", "-w", "-S"]]

@@ -229,7 +229,7 @@ class RemoteDriver:
         if self._started is None:
             return
         if self._started.program is not None:
-            self._started.program.end()
+            self._started.program.close()
         self._started.stamps.close()
         self._started = None
 

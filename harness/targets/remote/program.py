@@ -26,6 +26,7 @@ class Program:
         try:
             self._run()
         except OSError as error:
+            self._errors.close()
             raise UsageError(f"--remote-agent {self._command[0]}: {error.strerror}") from error
 
     def channel(self, clock: RealClock, name: str) -> StreamChannel:
@@ -50,6 +51,11 @@ class Program:
         size = os.fstat(descriptor).st_size
         octets = os.pread(descriptor, _CONSOLE, max(0, size - _CONSOLE))
         return octets.decode(errors="replace").strip()
+
+    def close(self) -> None:
+        """End it for good; a second call does nothing."""
+        self.end()
+        self._errors.close()
 
     def end(self) -> None:
         """Close its input and wait for its end, which comes; a second call does nothing."""
