@@ -52,6 +52,7 @@ class Walk:
         syn: str = "<mss 1460>",
         options: Mapping[str, Any] | None = None,
         agreed: bool = True,
+        window: int | None = None,
     ) -> Peer:
         """Reach the state and return the peer; Inconclusive says where the walk ended.
 
@@ -59,6 +60,7 @@ class Walk:
         `syn` holds the options of the peer's SYN or SYN-ACK, `options` the socket options that the
         target's socket (a listener hands them on) has from its beginning. Unsupported if `syn` has
         an option that both sides must agree to, the target does not, and it was to be `agreed`.
+        `window` is what the peer offers in its first segment after a SYN of the target's.
         """
         ways = (by,) if isinstance(by, By) else by
         walker = self._peer if peer is None else peer
@@ -66,6 +68,7 @@ class Walk:
         set_ = dict(options or {})
         walk = _Walk(self._target, walker, ways, syn=syn, options=set_, listener=shared)
         walk.agreed = agreed
+        walk.offer = "" if window is None else f" win {window}"
         walk.to(state)
         self._listener = walker.listener or self._listener
         return walker
@@ -109,6 +112,7 @@ class _Walk:
         self.target, self.peer, self.syn, self.options = target, peer, syn, options
         self.listener = listener
         self.agreed = True
+        self.offer = ""
         self.active = By.ACTIVE_OPEN in ways
         self.close = By.CLOSE in ways
 
@@ -178,11 +182,11 @@ class _Walk:
     def established(self) -> None:
         if self.active:
             self.syn_sent()
-            self.peer.send(f"S. 0:0(0) ack 1 {self.syn}")
+            self.peer.send(f"S. 0:0(0) ack 1{self.offer} {self.syn}")
             self.peer.expect(". 1:1(0) ack 1")
         else:
             self.syn_received()
-            self.peer.send(". 1:1(0) ack 1")
+            self.peer.send(f". 1:1(0) ack 1{self.offer}")
             accepted = self.peer.listener.accept().wait(1.0)
             if accepted.outcome != "success":
                 raise Inconclusive(f"accept() ended as {accepted.outcome}")

@@ -28,8 +28,7 @@ def test_established_close_with_unread_data_resets(reach, documented):
 @pytest.mark.measures("unsent_data_close", "fin_on_data")
 def test_established_close_sends_what_the_window_held_back(reach, documented):
     """close() lets what was not yet sent go out before the FIN."""
-    peer = reach(State.ESTABLISHED)
-    peer.send(". 1:1(0) ack 1 win 0")
+    peer = reach(State.ESTABLISHED, window=0)
     peer.fence()
     peer.socket.send(50)
     peer.socket.close()

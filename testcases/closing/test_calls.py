@@ -138,8 +138,7 @@ def test_established_close_with_a_linger_time_ends_with_the_acknowledgment(reach
 @pytest.mark.measures("linger_off_close")
 def test_established_close_without_linger_returns_at_once(reach, documented):
     """close() without SO_LINGER returns while the closing goes on in the background."""
-    peer = reach(State.ESTABLISHED)
-    peer.send(". 1:1(0) ack 1 win 0")
+    peer = reach(State.ESTABLISHED, window=0)
     peer.fence()
     peer.socket.send(50)
     closing = peer.socket.close()

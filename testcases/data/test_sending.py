@@ -157,8 +157,7 @@ def test_established_time_out_halves_the_threshold(reach, documented):
 @pytest.mark.measures("silly_sender")
 def test_established_sliver_of_a_window_is_not_used_at_once(reach, documented):
     """A window that is a small part of the largest one does not draw a small segment."""
-    peer = reach(State.ESTABLISHED, options=RENO, syn=SYN)
-    peer.send(". 1:1(0) ack 1 win 0")
+    peer = reach(State.ESTABLISHED, options=RENO, syn=SYN, window=0)
     peer.fence()
     peer.socket.send(20_000)
     peer.send(". 1:1(0) ack 1 win 50")

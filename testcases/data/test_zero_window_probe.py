@@ -13,8 +13,7 @@ LONGEST = 120.0
 @pytest.mark.measures("probe_first", "probe_ladder", "probe_states", "probe_then_data")
 def test_established_closed_window_is_probed_for_as_long_as_probes_are_answered(reach, documented):
     """A closed window is probed ever more rarely; its opening is heeded at once."""
-    peer = reach(State.ESTABLISHED)
-    peer.send(". 1:1(0) ack 1 win 0")
+    peer = reach(State.ESTABLISHED, window=0)
     peer.fence()
     closed = peer.now
     peer.socket.send(10)
@@ -33,8 +32,7 @@ def test_established_closed_window_is_probed_for_as_long_as_probes_are_answered(
 @pytest.mark.measures("probe_user_timeout")
 def test_established_user_timeout_counts_for_data_that_cannot_be_sent(reach, documented):
     """The user timeout also bounds how long data waits for a window."""
-    peer = reach(State.ESTABLISHED, options={"TCP_USER_TIMEOUT": 2000})
-    peer.send(". 1:1(0) ack 1 win 0")
+    peer = reach(State.ESTABLISHED, options={"TCP_USER_TIMEOUT": 2000}, window=0)
     peer.fence()
     reading = peer.socket.receive()
     peer.socket.send(10)
@@ -53,8 +51,7 @@ def answered(peer):
 @pytest.mark.measures("probe_silence", "probe_silence_end")
 def test_established_probes_that_nobody_answers_end_the_connection(reach, documented):
     """A peer that answers no probe is given up."""
-    peer = reach(State.ESTABLISHED)
-    peer.send(". 1:1(0) ack 1 win 0")
+    peer = reach(State.ESTABLISHED, window=0)
     peer.fence()
     reading = peer.socket.receive()
     peer.socket.send(10)
@@ -89,8 +86,7 @@ def test_established_octet_of_a_probe_does_not_spoil_what_follows(reach, documen
 @pytest.mark.measures("shrunk_new_data", "shrunk_repeat", "shrunk_states", "shrunk_then_data")
 def test_established_window_that_shrinks_below_the_flight_is_coped_with(reach, documented):
     """A window that shrinks stops new data, and old data is sent again all the same."""
-    peer = reach(State.ESTABLISHED, options={"TCP_NODELAY": 1})
-    peer.send(". 1:1(0) ack 1 win 1000")
+    peer = reach(State.ESTABLISHED, options={"TCP_NODELAY": 1}, window=1000)
     peer.fence()
     peer.socket.send(500)
     peer.expect("P. 1:501(500) ack 1")
@@ -113,8 +109,7 @@ def test_established_window_that_shrinks_below_the_flight_is_coped_with(reach, d
 @pytest.mark.measures("shrunk_without_numbers_new_data")
 def test_established_window_that_shrinks_with_nothing_else_new_is_heeded(reach, documented):
     """A window that shrinks in a segment with the same numbers counts like any other."""
-    peer = reach(State.ESTABLISHED, options={"TCP_NODELAY": 1})
-    peer.send(". 1:1(0) ack 1 win 1000")
+    peer = reach(State.ESTABLISHED, options={"TCP_NODELAY": 1}, window=1000)
     peer.fence()
     peer.socket.send(500)
     peer.expect("P. 1:501(500) ack 1")
@@ -130,8 +125,7 @@ def test_established_window_that_shrinks_with_nothing_else_new_is_heeded(reach, 
 @pytest.mark.measures("shrunk_to_zero_probe")
 def test_established_window_that_shrinks_to_zero_is_probed(reach, documented):
     """A window that has shrunk to zero below the flight is probed as any zero window."""
-    peer = reach(State.ESTABLISHED)
-    peer.send(". 1:1(0) ack 1 win 1000")
+    peer = reach(State.ESTABLISHED, window=1000)
     peer.fence()
     peer.socket.send(500)
     peer.expect("P. 1:501(500) ack 1")

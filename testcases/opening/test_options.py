@@ -159,8 +159,7 @@ def test_established_mss_of_zero_stops_nothing(reach, documented):
 @pytest.mark.measures("wscale_above_limit_flight")
 def test_established_window_scale_above_the_limit_counts_as_the_limit(reach, documented):
     """A window scale of more than 14 is used as 14."""
-    peer = reach(State.ESTABLISHED, syn="<mss 1000,nop,wscale 15>")
-    peer.send(". 1:1(0) ack 1 win 1")
+    peer = reach(State.ESTABLISHED, syn="<mss 1000,nop,wscale 15>", window=1)
     peer.fence()
     peer.socket.send(200_000)
     flight = 0

@@ -32,8 +32,7 @@ def test_established_reset_after_unread_data(reach, documented):
 @pytest.mark.measures("reset_unsent_data")
 def test_established_reset_does_away_with_what_was_to_be_sent(reach, documented):
     """After a reset nothing that waited for a window is sent."""
-    peer = reach(State.ESTABLISHED)
-    peer.send(". 1:1(0) ack 1 win 0")
+    peer = reach(State.ESTABLISHED, window=0)
     peer.fence()
     peer.socket.send(50)
     peer.send("R 1:1(0)")
@@ -45,8 +44,7 @@ def test_established_reset_does_away_with_what_was_to_be_sent(reach, documented)
 @pytest.mark.measures("reset_linger_unsent", "reset_linger_unsent_later", "reset_linger_states")
 def test_established_abort_does_away_with_what_was_to_be_sent(reach, documented):
     """An abort sends its RST at once, and nothing of what was still to be sent."""
-    peer = reach(State.ESTABLISHED)
-    peer.send(". 1:1(0) ack 1 win 0")
+    peer = reach(State.ESTABLISHED, window=0)
     peer.fence()
     peer.socket.send(50)
     peer.socket.set("SO_LINGER", [1, 0])
@@ -59,8 +57,7 @@ def test_established_abort_does_away_with_what_was_to_be_sent(reach, documented)
 @pytest.mark.measures("reset_wakes_send", "reset_wakes_poll")
 def test_established_reset_ends_calls_that_wait(reach, documented):
     """A reset ends a send() that waits for room, and tells who polls."""
-    peer = reach(State.ESTABLISHED)
-    peer.send(". 1:1(0) ack 1 win 0")
+    peer = reach(State.ESTABLISHED, window=0)
     peer.fence()
     polling = peer.socket.wait_for("POLLERR", "POLLHUP")
     sending = peer.socket.send(20_000_000)
