@@ -430,3 +430,49 @@ def test_what_is_no_testcase_needs_no_target(small, pytester):
     result = small("tests", target="nonsense")
     result.assert_outcomes(passed=1)
     assert not (pytester.path / "reports").exists()
+
+
+FICKLE = '''
+import itertools
+
+import pytest
+
+turns = itertools.count()
+
+
+@pytest.mark.measures("truth")
+def test_fickle(peer, documented):
+    """It is so every other time."""
+    documented("truth").judge(next(turns) % 2 == 0)
+
+
+@pytest.mark.measures("answer")
+def test_steady(peer):
+    """A closed port refuses."""
+    peer.answer("S 0:0(0)", measure="answer")
+'''
+
+
+def test_repetitions_tell_which_testcases_change_their_verdicts(small, pytester):
+    """Every repetition is in the file; what changed is told with both timelines."""
+    pytester.makepyfile(test_fickle=FICKLE)
+    result = small("--repeat", "4", "test_fickle.py")
+    has(
+        result,
+        "2 of 4 repetitions differ from the first",
+        "STD:truth truth: conforms, then deviates",
+        "repetition 1",
+        "repetition 2",
+    )
+    kept = json.loads((pytester.path / "reports/verdicts.json").read_text("utf-8"))["verdicts"]
+    attempts = [one["attempt"] for one in kept if one["claim"] == "STD:truth"]
+    assert attempts == [1, 2, 3, 4]
+    result.stdout.no_fnmatch_line("*test_steady*repetitions differ*")
+
+
+def test_repetitions_that_agree_are_no_flakes(small, pytester):
+    """The run passes."""
+    pytester.makepyfile(test_fickle=FICKLE)
+    result = small("--repeat", "3", "test_fickle.py", "-k", "steady")
+    has(result, "no testcase changed a verdict in 3 repetitions", "3 passed")
+    assert result.ret == 0

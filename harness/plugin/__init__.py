@@ -3,10 +3,12 @@
 pytest_plugins = (
     "harness.plugin.options",
     "harness.plugin.profile",
+    "harness.plugin.baseline",
     "harness.plugin.start",
     "harness.plugin.collection",
     "harness.plugin.fixtures",
     "harness.plugin.outcome",
     "harness.plugin.again",
+    "harness.plugin.repeat",
     "harness.plugin.cells",
 )

@@ -17,8 +17,10 @@ import pytest
 
 from harness.judgement.verdict import Judgement
 from harness.order import YIELDS, yields
+from harness.plugin import baseline
 from harness.plugin.options import FACTS
 from harness.reporting import allure, profile
+from harness.reporting.changes import Changes, summary
 from harness.reporting.journal import Journal
 from harness.reporting.marked import Marked
 from harness.reporting.progress import Progress
@@ -155,18 +157,30 @@ class Collector:
             for facts in self.run.facts.values()
             for given in (facts.left_out if self.run.settings.profile else None,)
         ]
-        self.journal.finish(targets, self.started, time.monotonic() - self.began)
+        wall = time.monotonic() - self.began
+        repeated = self.config.option.repeat > 1
+        self.journal.finish(targets, self.started, wall, all_attempts=repeated)
+        if (found := self._changes()) is not None:
+            baseline.write(self.run.reports, found)
         folder = getattr(self.config.option, "allure_report_dir", None)
         if folder:
             allure.finish(Path(folder), targets, {"timers": self.config.option.timers})
         if self._turns is not None:
             self._turns.close()
 
+    def _changes(self) -> Changes | None:
+        judged = [one for found in self.judgements.values() for one in found]
+        return baseline.changes(self.config, self.run, judged)
+
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Tell the user what was judged, deviations first, and how long things took."""
         if self.run.settings.profile:
             terminalreporter.section("profile")
             for line in profile.lines(self.run.facts.values()):
+                terminalreporter.write_line(line)
+        if (found := self._changes()) is not None:
+            terminalreporter.section("baseline")
+            for line in summary(found):
                 terminalreporter.write_line(line)
         terminalreporter.section("documents and deviations")
         if self.journal.interrupted is not None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from harness.errors import HarnessError, UsageError
-from harness.reporting.run import FILE_NAME, SCHEMA, RunTarget, last_attempts
+from harness.reporting.run import FILE_NAME, SCHEMA, RunTarget, in_order, last_attempts
 
 JOURNAL_NAME = "verdicts.journal.jsonl"
 
@@ -53,11 +53,19 @@ class Journal:
         except OSError as error:
             raise HarnessError(f"{self._path}: {error.strerror}") from None
 
-    def finish(self, targets: Sequence[RunTarget], started: dt.datetime, wall_s: float) -> Path:
+    def finish(
+        self,
+        targets: Sequence[RunTarget],
+        started: dt.datetime,
+        wall_s: float,
+        *,
+        all_attempts: bool = False,
+    ) -> Path:
         """Write `verdicts.json` in one step, remove the journal, and return the file's path.
 
-        `started` must know its time zone, `wall_s` is seconds. HarnessError if the disk refuses;
-        the journal then stays.
+        `started` must know its time zone, `wall_s` is seconds; with `all_attempts` every attempt is
+        kept, not the last of each testcase. HarnessError if the disk refuses; the journal then
+        stays.
         """
         result = self._folder / FILE_NAME
         head = {
@@ -66,8 +74,9 @@ class Journal:
             "wall_s": round(wall_s, 3),
             "targets": [target.as_json() for target in {t.name: t for t in targets}.values()],
         }
+        verdicts = in_order(self._verdicts) if all_attempts else last_attempts(self._verdicts)
         try:
-            _replace(result, _document(_plain(head), last_attempts(self._verdicts)))
+            _replace(result, _document(_plain(head), verdicts))
             self._path.unlink(missing_ok=True)
         except OSError as error:
             raise HarnessError(f"{result}: {error.strerror}") from None

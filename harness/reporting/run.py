@@ -109,7 +109,13 @@ def last_attempts(verdicts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         testcase = verdict["testcase"]
         last[testcase] = max(last.get(testcase, 0), verdict["attempt"])
     kept = [verdict for verdict in verdicts if verdict["attempt"] == last[verdict["testcase"]]]
-    return sorted(kept, key=lambda one: (one["testcase"], one["claim"], one["measure"]))
+    return in_order(kept)
+
+
+def in_order(verdicts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return verdicts sorted by testcase, claim, measure and attempt."""
+    fields = ("testcase", "claim", "measure", "attempt")
+    return sorted(verdicts, key=lambda one: tuple(one[name] for name in fields))
 
 
 class _WrongError(Exception):
