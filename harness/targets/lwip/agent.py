@@ -17,7 +17,7 @@ from harness.targets.lwip.sockets import LwipSocket
 # What it does is Reno's congestion control, and there is no other.
 CONGESTION_CONTROL = "reno"
 
-_ABSENT = ("spawn", "kill", "exit", "sysctl", "counters", "iptables", "link", "reset")
+_ABSENT = ("spawn", "kill", "exit", "sysctl", "counters", "iptables", "link", "ioctl", "reset")
 
 
 class LwipAgent:

@@ -23,7 +23,7 @@ _FIRST_FORWARD = 61_000
 _LOOPBACK = {"ipv4": "127.0.0.1", "ipv6": "::1"}
 _ANY = {"ipv4": "0.0.0.0", "ipv6": "::"}  # noqa: S104 - the user's word
 _ABSENT = ("sysctl", "counters", "iptables", "link", "reset")
-_OF_THE_KERNEL = ("info", "errors")
+_OF_THE_KERNEL = ("info", "errors", "ioctl")
 _SET = ("SO_REUSEADDR", "SO_LINGER", "SO_OOBINLINE")
 _GET = (*_SET, "SO_ERROR", "SO_ACCEPTCONN", "SO_TYPE")
 # Jacobson's of 1990, with fast recovery, and there is no other.
