@@ -145,6 +145,13 @@ class Socket:
         octets = self._desk.read("TCP_INFO", self._look("info"), _octets)
         return sock_diag.tcp_info(octets)
 
+    def reported(self, field: str) -> int:
+        """Return one field of TCP_INFO; Unsupported if the target does not fill it in."""
+        found = self.info()
+        if field not in found:
+            raise Unsupported(f"{self._desk.name} has no {field} in TCP_INFO")
+        return int(found[field])
+
     def errors(self) -> list[dict[str, Any]]:
         """Empty the error queue (IP_RECVERR); an entry has error, origin, type, code, offender."""
         return self._desk.read("the error queue", self._look("errors"), _entries)  # type: ignore[no-any-return]
