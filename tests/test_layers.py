@@ -36,6 +36,8 @@ DOORS = {
     "dask": {"harness.sweep.cluster"},
     "distributed": {"harness.sweep.cluster"},
     "docker": {"harness.targets.docker"},
+    "drawsvg": {"harness.reporting.picture.drawing"},
+    "jinja2": {"harness.reporting.site.templates"},
     "allure": {"harness.reporting.allure"},
     "allure_commons": {"harness.reporting.allure"},
     "pytest": {"harness.plugin"},

@@ -54,7 +54,8 @@ class Case:
     """What a testcase came to, for Allure.
 
     `behaviour` is its docstring, `claims` maps the ids of its judgements' claims to the claims,
-    `parameters` are those to show (target, family, timers). The file `pcap` must be complete.
+    `parameters` are those to show (target, family, timers). The file `pcap` must be complete, the
+    `diagram` is the timeline as SVG.
     """
 
     behaviour: str
@@ -63,6 +64,7 @@ class Case:
     parameters: Mapping[str, str] = field(default_factory=dict)
     timeline: str = ""
     pcap: Path | None = None
+    diagram: str = ""
 
 
 def active() -> bool:
@@ -92,6 +94,8 @@ def _label(case: Case, claims: Sequence[Claim]) -> None:
     allure.dynamic.feature(*distinct(one.topic for one in claims))
     allure.dynamic.story(printable(case.behaviour.strip().partition("\n")[0]))
     allure.dynamic.severity(_severity(case))
+    if target := case.parameters.get("target"):
+        allure.dynamic.label("target", target)
     known = distinct(f"{one.claim}: {one.reason}" for one in case.judgements if is_known(one))
     if known:
         allure.dynamic.tag(KNOWN)
@@ -111,6 +115,8 @@ def _severity(case: Case) -> allure.severity_level:
 
 def _attach(case: Case) -> None:
     kinds = allure.attachment_type
+    if case.diagram:
+        allure.attach(case.diagram, "sequence", kinds.SVG)
     if case.timeline:
         text = "\n".join(map(printable, case.timeline.splitlines()))
         allure.attach(text, "timeline", kinds.TEXT)
