@@ -15,6 +15,7 @@ from harness.plugin.collector import PROPERTY
 from harness.plugin.fixtures import ATTEMPT, TRIAL
 from harness.plugin.options import run_of
 from harness.reporting import allure, timelines
+from harness.reporting.picture import drawing, sequence
 from harness.trial import Trial
 
 OURS = "tcpspec_ours"
@@ -81,8 +82,8 @@ def _conclude(item: pytest.Item, verdict: Verdict, reason: str) -> None:
         _send(item, trial.judge.judgements, ())
         raise
     _send(item, conclusion.judgements, conclusion.stale)
-    _keep(item, trial)
-    _describe(item, trial, conclusion)
+    told = _keep(item, trial)
+    _describe(item, trial, conclusion, told)
     second = item.stash.get(ATTEMPT, 1) > 1
     text = conclusion.text
     if conclusion.outcome is Outcome.FAILED:
@@ -101,17 +102,20 @@ def _behaviour(item: pytest.Item) -> str:
     return inspect.getdoc(getattr(item, "function", None)) or item.name
 
 
-def _keep(item: pytest.Item, trial: Trial) -> None:
+def _keep(item: pytest.Item, trial: Trial) -> timelines.Story | None:
     """Leave the timeline beside the capture, if there is one."""
     if trial.judge.pcap is None:
-        return
+        return None
     told = timelines.story(
         trial.timeline, testcase=item.nodeid, behaviour=_behaviour(item), pair=trial.pair
     )
     timelines.write(run_of(item.config).reports, trial.judge.pcap, told)
+    return told
 
 
-def _describe(item: pytest.Item, trial: Trial, conclusion: Conclusion) -> None:
+def _describe(
+    item: pytest.Item, trial: Trial, conclusion: Conclusion, told: timelines.Story | None
+) -> None:
     """Tell Allure, where it listens."""
     if not allure.active():
         return
@@ -127,8 +131,14 @@ def _describe(item: pytest.Item, trial: Trial, conclusion: Conclusion) -> None:
             },
             trial.story(),
             trial.capture,
+            _drawn(told, trial.facts.name) if told and drawing.available() else "",
         )
     )
+
+
+def _drawn(told: timelines.Story, target: str) -> str:
+    left, right = ("client", "server") if told.pair else ("peer", target)
+    return drawing.svg(sequence.scene(told, left=left, right=right))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
