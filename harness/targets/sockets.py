@@ -3,6 +3,7 @@
 import base64
 import errno
 import ipaddress
+import struct
 from typing import Any
 
 from harness.endpoint import Endpoint
@@ -24,6 +25,11 @@ _OF_IPV6 = {
 
 # A close() waits for the other side only where SO_LINGER says so; that is left under way.
 _CLOSING = 0.2
+
+# struct cmsghdr, what messages are aligned to, and the level and type of IP_TOS.
+_MESSAGE = struct.Struct("@Nii")
+_MESSAGE_ALIGNMENT = struct.calcsize("@N")
+_TOS = (0, 1)
 
 
 class Socket:
@@ -123,6 +129,16 @@ class Socket:
     def get_octets(self, option: str) -> bytes:
         """Return an option's value as octets; Unsupported if the target does not have it."""
         return self._desk.read(option, self.get(option), _octets)  # type: ignore[no-any-return]
+
+    def received_tos(self) -> int | None:
+        """Return DSCP and ECN of what came last, or None where that is not told (IP_RECVTOS)."""
+        octets = self.get_octets("IP_PKTOPTIONS")
+        while len(octets) > _MESSAGE.size:
+            length, level, kind = _MESSAGE.unpack_from(octets)
+            if (level, kind) == _TOS:
+                return octets[_MESSAGE.size]
+            octets = octets[max(length + -length % _MESSAGE_ALIGNMENT, 1) :]
+        return None
 
     def ask(self, request: str) -> int:
         """Return what an ioctl says: SIOCINQ, SIOCOUTQ (octets), or SIOCATMARK (0 or 1)."""
