@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.documents.computed import ROUND_TRIP
 from harness.endpoint import Endpoint
-from harness.errors import HarnessError
+from harness.errors import HarnessError, Inconclusive
 from harness.judgement.conclusion import Conclusion
 from harness.judgement.judge import Judge
 from harness.peer.bench import Bench
@@ -169,7 +169,7 @@ class Trial:
         self.judge.pcap = str(Path(self.capture.parent.name, self.capture.name))
         offset = getattr(world.link, "offset", 0.0)
         link: Link = Recorded(world.link, PcapWriter(self.capture.open("wb"), offset))
-        for sabotage in () if pair else self.sabotage:
+        for sabotage in self.sabotage:
             link = Saboteur(link, sabotage)
         self._link = link
         names = ("client: ", "server: ") if pair else ("",)
@@ -229,7 +229,12 @@ class Trial:
         if not self._targets:
             return self.facts.effective
         round_trip = self._peer.round_trip if self._peer else None
-        return {**self._targets[0].effective, ROUND_TRIP: round_trip or 0.0}
+        try:
+            knobs = self._targets[0].effective
+        except (HarnessError, Inconclusive):
+            # Who has ended cannot be asked, but what is not judged is still written down.
+            knobs = self.facts.effective
+        return {**knobs, ROUND_TRIP: round_trip or 0.0}
 
     def _noise(self) -> float | None:
         clock = self._world.clock if self._world else None

@@ -277,10 +277,13 @@ class GvisorDriver:
         return world
 
     def _world(self, count: int) -> GvisorWorld:
-        try:
-            plot = self._ready.pop() if self._ready and count == 1 else self._prepare(count)
-        except OSError as error:
-            raise HarnessError(f"no world could be made: {error}") from error
+        """Make a world; what was made ready before, and has died since, is replaced once."""
+        if self._ready and count == 1:
+            with contextlib.suppress(Inconclusive):
+                return self._opened(self._ready.pop())
+        return self._opened(self._prepare(count))
+
+    def _opened(self, plot: Plot) -> GvisorWorld:
         world = GvisorWorld(RealClock(), plot, self._give_back)
         try:
             self._open(world)
@@ -325,8 +328,10 @@ class GvisorDriver:
             while len(holders) < count:
                 holders.append(self._idle.pop() if self._idle else self._holder())
             bench = Namespace.create()
-        except BaseException:
+        except BaseException as error:
             self._idle += holders
+            if isinstance(error, OSError):
+                raise HarnessError(f"no world could be made: {error}") from error
             raise
         plot = Plot(bench, self._stage.guardian.hold(bench.descriptor), holders)
         try:
@@ -341,8 +346,10 @@ class GvisorDriver:
             for stack, where, way in zip(stacks, spots, ways, strict=True):
                 network.configure_stack(stack, where, gateway=way)
             plot.starting = [self._begin(one) for one in holders]
-        except BaseException:
+        except BaseException as error:
             self._give_back(plot)
+            if isinstance(error, OSError):
+                raise HarnessError(f"no world could be made: {error}") from error
             raise
         return plot
 
