@@ -12,7 +12,8 @@ PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 # Testcases wait much more than they compute: many workers a core.
-WORKERS ?= $(if $(filter documented,$(TIMERS)),28,18)
+# In virtual time they only compute: one a core.
+WORKERS ?= $(if $(filter-out qemu%,$(TARGET)),$(if $(filter documented,$(TIMERS)),28,18),$(shell nproc))
 
 # Every worker would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -50,7 +51,7 @@ apt.gvisor := iptables docker.io mmdebstrap runsc
 apt.lwip := liblwip0
 apt.slirp := libslirp0
 apt.uml := iptables debian-archive-keyring patchelf
-apt.qemu := qemu-system-x86 debian-archive-keyring
+apt.qemu := qemu-system-x86 iptables debian-archive-keyring
 kinds = $(sort $(foreach name,$(TARGET),$(firstword $(subst -, ,$(subst :, ,$(name))))))
 needed = $(sort $(foreach kind,$(kinds),$(apt.$(kind))))
 kernels = $(filter uml-% qemu-%,$(TARGET))
