@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from harness.commands import (
+    baseline,
     compare,
     contradictions,
     coverage,
@@ -14,6 +15,7 @@ from harness.commands import (
     kernels,
     mutants,
     report,
+    sabotage,
     sweep,
     targets,
 )
@@ -30,7 +32,9 @@ COMMANDS = (
     explain,
     contradictions,
     mutants,
+    sabotage,
     sweep,
+    baseline,
 )
 """The commands, in the order in which they are listed."""
 

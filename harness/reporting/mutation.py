@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from harness.errors import HarnessError, UsageError
 from harness.judgement.verdict import Verdict
@@ -150,10 +150,7 @@ class Trials:
         kept[name] = rulings
         if self.kept is None:
             return
-        rows = {
-            name: [[*key, *ruling] for key, ruling in rulings.items()]
-            for name, rulings in kept.items()
-        }
+        rows = {mutant: as_rows(of) for mutant, of in kept.items()}
         aside = self.kept.with_suffix(".new")
         aside.write_text(json.dumps(rows), "utf-8")
         aside.replace(self.kept)
@@ -168,31 +165,39 @@ class Trials:
 
     def _rulings(self, target: str, testcases: Sequence[str]) -> Rulings | str:
         """Run testcases, all if none are named, on a target; return the verdicts, or why none."""
-        with tempfile.TemporaryDirectory(prefix="tcpspec-mutant-") as reports:
-            words = [sys.executable, "-m", "pytest", *(testcases or self.testcases)]
-            words += ["--target", target, "--timers", "documented", "-q", "-p", "no:cacheprovider"]
-            words += ["--reports", reports, *(["-k", self.family] if self.family else [])]
-            try:
-                done = subprocess.run(
-                    words,
-                    capture_output=True,
-                    check=False,
-                    cwd=self.folder,
-                    stdin=subprocess.DEVNULL,
-                    text=True,
-                    timeout=HUNG,
-                )
-            except subprocess.TimeoutExpired:
-                return "it hung"
-            if not Path(reports, FILE_NAME).exists():
-                said = (done.stderr or done.stdout).strip().splitlines()
-                return said[-1] if said else f"exit status {done.returncode}"
-            return {
-                (_testcase(one.testcase), one.claim, one.measure, one.family): Ruling(
-                    one.verdict, one.binding, (one.reason or "").startswith(OURS)
-                )
-                for one in read_run(Path(reports)).verdicts
-            }
+        words = ["--target", target, "--timers", "documented"]
+        words += ["-k", self.family] if self.family else []
+        return rulings(self.folder, testcases or self.testcases, words)
+
+
+def rulings(
+    folder: Path, testcases: Sequence[str], words: Sequence[str], *, hung: float = HUNG
+) -> Rulings | str:
+    """Run testcases with these words to pytest, in a folder; return the verdicts, or why none."""
+    with tempfile.TemporaryDirectory(prefix="tcpspec-run-") as reports:
+        command = [sys.executable, "-m", "pytest", *testcases, *words]
+        command += ["-q", "-p", "no:cacheprovider", "--reports", reports]
+        try:
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                check=False,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                timeout=hung,
+            )
+        except subprocess.TimeoutExpired:
+            return "it hung"
+        if not Path(reports, FILE_NAME).exists():
+            said = (done.stderr or done.stdout).strip().splitlines()
+            return said[-1] if said else f"exit status {done.returncode}"
+        return {
+            (_testcase(one.testcase), one.claim, one.measure, one.family): Ruling(
+                one.verdict, one.binding and not one.known, (one.reason or "").startswith(OURS)
+            )
+            for one in read_run(Path(reports)).verdicts
+        }
 
 
 def kept_in(path: Path | None) -> dict[str, Rulings]:
@@ -201,15 +206,22 @@ def kept_in(path: Path | None) -> dict[str, Rulings]:
         return {}
     try:
         rows = json.loads(path.read_text("utf-8"))
-        return {
-            name: {
-                (testcase, claim, measure, family): Ruling(Verdict(verdict), binding, ours)
-                for testcase, claim, measure, family, verdict, binding, ours in rulings
-            }
-            for name, rulings in rows.items()
-        }
+        return {name: of_rows(of) for name, of in rows.items()}
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} keeps no rulings on mutants: {error}") from None
+
+
+def as_rows(rulings: Rulings) -> list[list[Any]]:
+    """Return rulings as JSON can hold them."""
+    return [[*key, *ruling] for key, ruling in rulings.items()]
+
+
+def of_rows(rows: Sequence[Sequence[Any]]) -> Rulings:
+    """Read what `as_rows` wrote; ValueError or TypeError for anything else."""
+    return {
+        (testcase, claim, measure, family): Ruling(Verdict(verdict), binding, ours)
+        for testcase, claim, measure, family, verdict, binding, ours in rows
+    }
 
 
 def judged(fault: Fault, before: Rulings, after: Rulings, topics: Mapping[str, str]) -> Outcome:
