@@ -23,9 +23,10 @@ _ABSENT = ("spawn", "kill", "exit", "sysctl", "counters", "iptables", "link", "i
 class LwipAgent:
     """An agent that refuses what the library cannot, and knows its state table."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, *, readable: bool) -> None:
+        """Take a library that has been started; `readable` says that its table can be read."""
         self._library = library
-        self._table = table.readable(library)
+        self._table = readable
         self._agent = Agent(
             make=functools.partial(LwipSocket, library),
             look=lambda held, events: int(held.events(events)),
@@ -81,4 +82,5 @@ def serve(stream: int, settings: Mapping[str, Any]) -> None:
     """Start the stack at the end of a tap, and serve its agent until the stream closes."""
     library = Library()
     library.start(settings["tap"], settings["ipv4"], settings["gateway"], settings["ipv6"])
-    Program(stream, stream, LwipAgent(library)).run()
+    agent = LwipAgent(library, readable=table.readable(library))
+    Program(stream, stream, agent).run()

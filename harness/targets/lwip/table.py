@@ -39,7 +39,8 @@ def rows(library: Library) -> list[dict[str, Any]]:
     core = library.core()
     core.sys_lock_tcpip_core()
     try:
-        return [row for name in _LISTS for row in _list(core, name)]
+        firsts = [ctypes.c_void_p.in_dll(core, name).value for name in _LISTS]
+        return [row for first in firsts for row in listed(first)]
     finally:
         core.sys_unlock_tcpip_core()
 
@@ -58,8 +59,8 @@ def readable(library: Library) -> bool:
     return [(row["state"], row["local_port"]) for row in found] == [("LISTEN", _TRIED_PORT)]
 
 
-def _list(core: ctypes.CDLL, name: str) -> list[dict[str, Any]]:
-    at = ctypes.c_void_p.in_dll(core, name).value
+def listed(at: int | None) -> list[dict[str, Any]]:
+    """Return the rows of a list, given where its first structure is."""
     found = []
     while at:
         local, kind, remote, _, following, _, state, _, here, there = _HEAD.unpack(

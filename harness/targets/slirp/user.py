@@ -96,6 +96,10 @@ class User:
                 replies += self._opened(each, states)
         return replies
 
+    def close(self) -> None:
+        """Let go of all sockets."""
+        self._agent.close()
+
     def _has(self, request: Request) -> bool:
         option = request.get("option")
         if request["op"] == "get":
