@@ -11,10 +11,12 @@ from _pytest._code.code import ExceptionChainRepr, ReprEntry, ReprFileLocation, 
 from harness.errors import Deviation, HarnessError, Inconclusive, Unsupported
 from harness.judgement.conclusion import Conclusion, Outcome
 from harness.judgement.verdict import Judgement, Verdict
+from harness.plugin import baseline
 from harness.plugin.collector import PROPERTY
 from harness.plugin.fixtures import ATTEMPT, TRIAL
 from harness.plugin.options import run_of
 from harness.reporting import allure, timelines
+from harness.reporting.changes import story
 from harness.reporting.picture import drawing, sequence
 from harness.trial import Trial
 
@@ -86,6 +88,7 @@ def _conclude(item: pytest.Item, verdict: Verdict, reason: str) -> None:
     _describe(item, trial, conclusion, told)
     second = item.stash.get(ATTEMPT, 1) > 1
     text = conclusion.text
+    _compare(item, trial, conclusion, second=second)
     if conclusion.outcome is Outcome.FAILED:
         raise Deviation(f"{text}\n\n{trial.story()}")
     if conclusion.outcome is Outcome.INCONCLUSIVE:
@@ -96,6 +99,20 @@ def _conclude(item: pytest.Item, verdict: Verdict, reason: str) -> None:
         raise pytest.skip.Exception(f"inconclusive: {text}", _use_item_location=True)
     if conclusion.outcome is Outcome.UNSUPPORTED:
         raise pytest.skip.Exception(f"unsupported: {text}", _use_item_location=True)
+
+
+def _compare(item: pytest.Item, trial: Trial, conclusion: Conclusion, *, second: bool) -> None:
+    """Fail a testcase that is not as in the baseline, if there is one."""
+    changed = baseline.compare(item.config, conclusion.judgements)
+    if not changed or (conclusion.outcome is Outcome.INCONCLUSIVE and not second):
+        return
+    doubtful = not trial.facts.virtual and not all(one.causes for one in changed)
+    if doubtful and not second and conclusion.outcome is not Outcome.FAILED:
+        # Noise may have done it: it counts when it is seen once more, alone.
+        item.config.stash[AGAIN].append(item)
+        raise pytest.skip.Exception(f"inconclusive: {story(changed)[0]}")
+    text = "\n".join((*([conclusion.text, ""] if conclusion.text else ()), *story(changed)))
+    raise Deviation(f"{text}\n\n{trial.story()}")
 
 
 def _behaviour(item: pytest.Item) -> str:

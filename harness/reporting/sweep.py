@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.reporting.effects import Effect, Interaction
+from harness.reporting.effects import DEFAULT, Effect, Interaction
 from harness.reporting.findings import grouped
-from harness.reporting.text import columns, counted, cut, printable
+from harness.reporting.text import columns, counted, cut, distinct, listed, printable
 
 WIDTH = 100
 _EXAMPLES = 12
@@ -126,9 +126,21 @@ def _deviating(told: Sequence[Told]) -> Iterator[str]:
         yield cut(
             printable(f"  {claim} on {target}: {measure} ({counted(len(several), 'cell')})"), WIDTH
         )
-        for cell, one in several[:3]:
-            said = f"{one['documented']} is documented, {one['observed']} was observed"
-            yield cut(printable(f"      {cell.setting} ({cell.family}): {said}"), WIDTH)
+        cell, one = several[0]
+        said = f"{one['documented']} is documented, {one['observed']} was observed"
+        yield cut(printable(f"      {said}"), WIDTH)
+        ran = [each for each in told if each.target == target and each.testcase == cell.testcase]
+        yield cut(printable(f"      {_where([each for each, _ in several], ran)}"), WIDTH)
+
+
+def _where(cells: Sequence[Told], ran: Sequence[Told]) -> str:
+    """Say at which settings some cells are, as far as that sets them apart from all that ran."""
+    apart = []
+    for sysctl in sorted({name for one in ran for name in one.point}):
+        here = distinct(one.point.get(sysctl, DEFAULT) for one in cells)
+        if len(here) < len({one.point.get(sysctl, DEFAULT) for one in ran}):
+            apart.append(f"{short(sysctl)} {listed(here)}")
+    return f"only at {'; '.join(apart)}" if apart else "whatever the settings"
 
 
 def as_json(

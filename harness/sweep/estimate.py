@@ -1,7 +1,7 @@
 """Estimate: how long a sweep still takes, by what it has done so far."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 OVERHEAD = 0.05
 """Seconds that a cell costs beside its timers; only what it is relative to them matters."""
@@ -22,7 +22,6 @@ class Estimate:
     done: float = 0.0
     cells: int = 0
     done_cells: int = 0
-    _last: float = field(default=0.0)
 
     def expect(self, seconds: Iterable[float]) -> None:
         """Add cells that are to be run, by how long each takes."""
@@ -46,6 +45,8 @@ class Estimate:
     def text(self, now: float) -> str:
         """Say how far it is and how long it takes, no more exactly than is known."""
         head = f"[{self.done_cells}/{self.cells}] cells"
+        if self.done_cells >= self.cells:
+            return f"{head}, all done"
         left = self.left(now)
         if left is None:
             return f"{head}, too early to tell how long"
