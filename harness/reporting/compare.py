@@ -91,6 +91,18 @@ def sides_of(words: Sequence[str], targets: Sequence[str] = ()) -> list[Side]:
     are compared that have the same name, or the one that each has. UsageError if that leaves
     nothing to compare.
     """
+    chosen = chosen_of(words, targets)
+    several = any(target is None and len(run.targets) > 1 for _, run, target in chosen)
+    return [_side(word, run, target, by_target=several) for word, run, target in chosen]
+
+
+def chosen_of(
+    words: Sequence[str], targets: Sequence[str] = ()
+) -> list[tuple[str, Run, str | None]]:
+    """Read what the user named: the word, the run, and the target, None for all or the only one.
+
+    UsageError if that leaves nothing to compare.
+    """
     read = [(word, *_named(word)) for word in words]
     wanted: list[str | None] = [*targets] or [None]
     chosen = [
@@ -108,7 +120,7 @@ def sides_of(words: Sequence[str], targets: Sequence[str] = ()) -> list[Side]:
         word, run, _ = next(one for one in chosen if one[2] is None)
         first = run.targets[0].name if run.targets else "NAME"
         raise UsageError(f"{word} has several targets; say which, as in {word}:{first}")
-    return [_side(word, run, target, by_target=several) for word, run, target in chosen]
+    return chosen
 
 
 def _named(word: str) -> tuple[Run, str | None]:
@@ -136,9 +148,14 @@ def _side(word: str, run: Run, target: str | None, *, by_target: bool) -> Side:
         own = one.target if by_target else None
         return Subject(one.claim, one.measure, behaviour(one), one.family, own)
 
-    name = word if target is None or word.endswith(f":{target}") else f"{word}:{target}"
+    name = side_name(word, target)
     found = grouped(judgements, subject)
     return Side(name, {key: tuple(members) for key, members in found.items()})
+
+
+def side_name(word: str, target: str | None) -> str:
+    """Return how a side is called."""
+    return word if target is None or word.endswith(f":{target}") else f"{word}:{target}"
 
 
 def reason_class(one: Judgement) -> str:

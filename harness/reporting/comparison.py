@@ -10,6 +10,12 @@ from harness.reporting.text import columns, counted, cut, distinct, listed, prin
 
 WIDTH = 100
 
+LONGEST = 60_000
+"""Characters of Markdown at most: a comment on a pull request takes 65,536."""
+
+CELL = 160
+"""Characters of a cell of Markdown at most."""
+
 Words = tuple[str, str]
 
 
@@ -52,21 +58,31 @@ def as_text(comparison: Comparison) -> list[str]:
 
 
 def as_markdown(comparison: Comparison) -> list[str]:
-    """Return a comparison as a sentence and one table of all that is not the same."""
+    """Return a comparison as a sentence and one table of all that is not the same.
+
+    It fits into a comment on a pull request: what does not is counted.
+    """
     lines = [_escaped(headline(comparison))]
     if comparison.equal:
         return lines
     names = [_escaped(printable(name)) for name in comparison.names]
     lines += ["", _table_row("claim", "measure", "testcase", *names)]
     lines.append(_table_row(*["---"] * (3 + len(names))))
-    for row, families in _by_family((*comparison.differs, *comparison.only)):
+    length = sum(map(len, lines))
+    rows = list(_by_family((*comparison.differs, *comparison.only)))
+    for place, (row, families) in enumerate(rows):
         subject = row.subject
         testcase = subject.testcase.rpartition("::")[2]
         where = ", ".join(filter(None, (subject.target, listed(families))))
         cells = [": ".join(filter(None, cell_words(cell))) for cell in row.cells]
         named = f"{testcase} ({where})" if where else testcase
         words = (subject.claim, subject.measure, named, *cells)
-        lines.append(_table_row(*(_escaped(printable(word)) for word in words)))
+        line = _table_row(*(_escaped(cut(printable(word), CELL)) for word in words))
+        length += len(line) + 1
+        if length > LONGEST:
+            more = counted(len(rows) - place, "more row")
+            return [*lines, "", f"… and {more}: `tcpspec compare` shows all"]
+        lines.append(line)
     return lines
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.errors import UsageError
 from harness.judgement.verdict import Judgement
+from harness.reporting.compare import side_name
 from harness.reporting.findings import grouped
 from harness.reporting.run import Run, RunTarget
 from harness.reporting.text import distinct
@@ -52,6 +53,18 @@ def of_runs(runs: Sequence[Run]) -> list[Column]:
     place = {name: n for n, name in enumerate(distinct(_names(runs)))}
     latest.sort(key=lambda one: place[one.name])
     return latest + older
+
+
+def of_sides(sides: Sequence[tuple[str, Run, str | None]]) -> list[Column]:
+    """Return a column for each side of a comparison: its word, run and target, None for all."""
+    found = []
+    for word, run, wanted in sides:
+        judged = grouped(run.verdicts, lambda one: one.target)
+        targets = [one for one in _targets(run, judged) if wanted in (None, one.name)]
+        for target in targets:
+            name = side_name(word, target.name if wanted or len(targets) > 1 else None)
+            found.append(Column(name, run, target, tuple(judged.get(target.name, ()))))
+    return found
 
 
 def _names(runs: Iterable[Run]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.documents.claim import Claim
@@ -21,13 +21,18 @@ from harness.reporting.text import printable
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that a site is about. `covered` is empty where there are no testcases to look at."""
+    """All that a site is about.
+
+    `covered` is empty where there are no testcases to look at, `home` are the filters of the
+    matrix that the site opens with.
+    """
 
     title: str
     columns: Sequence[Column]
     library: Library
     ledger: Ledger
     covered: Sequence[Covered] = ()
+    home: Mapping[str, str] = field(default_factory=dict)
 
 
 def core(report: Report) -> dict[str, Any]:
@@ -41,7 +46,8 @@ def core(report: Report) -> dict[str, Any]:
     documents = {one.claim: one.document for c in report.columns for one in c.judgements}
     covered = {one.claim.id: one for one in report.covered}
     return {
-        "title": report.title,
+        "title": printable(report.title),
+        "home": dict(report.home),
         "columns": [_column(one, report.columns) for one in report.columns],
         "documents": _documents(library, documents),
         "measures": [_measure(library, name) for name in names.measures.all],
