@@ -25,8 +25,11 @@ conformance: setup packages kernels
 		$(addprefix --sysctl-from ,$(PROFILE)) -n $(WORKERS) --reports $(REPORTS) --alluredir $(REPORTS)/allure-results \
 		--clean-alluredir --junit-xml $(REPORTS)/junit.xml $(PYTEST_ARGS)
 
+# The whole catalogue too, on a model of RFC 9293: in virtual time, without root.
 test: setup
 	$(BIN)/pytest tests -n 2 $(PYTEST_ARGS)
+	$(BIN)/pytest testcases --target model-rfc9293 --timers documented --strict -n 2 \
+		--reports $(REPORTS)/model $(PYTEST_ARGS)
 
 check: setup
 	$(BIN)/ruff check
