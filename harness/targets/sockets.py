@@ -182,7 +182,7 @@ class Socket:
         try:
             return self._desk.ask(operation, socket=self._number, **arguments)
         except OSError as error:
-            if error.errno == errno.ENOPROTOOPT:
+            if error.errno in {errno.ENOPROTOOPT, errno.ENOTTY}:
                 raise Unsupported(f"{self._desk.name} has no {operation} of a socket") from None
             raise Inconclusive(f"{operation} of a socket failed: {_named(error)}") from None
 

@@ -113,6 +113,7 @@ class _Walk:
         self.listener = listener
         self.agreed = True
         self.offer = ""
+        self.stamp = ""
         self.active = By.ACTIVE_OPEN in ways
         self.close = By.CLOSE in ways
 
@@ -171,11 +172,17 @@ class _Walk:
         self._agree(self.peer.expect("S. 0:0(0) ack 1"))
 
     def _agree(self, segment: Segment) -> None:
-        """Look whether the target has the options that `syn` has."""
+        """Look whether the target has the options that `syn` has, and take its timestamp."""
+        offered = parse_segment(f"S 0:0(0) {self.syn}").options
+        ours = next((one for one in offered if isinstance(one, Timestamps)), None)
+        its = next((one for one in segment.options if isinstance(one, Timestamps)), None)
+        if ours is not None and its is not None:
+            # RFC 7323 section 3.2: from now on every segment has the option.
+            self.stamp = f" <nop,nop,TS val {ours.value} ecr {its.value}>"
         if not self.agreed:
             return
         has = {type(option) for option in segment.options}
-        for option in parse_segment(f"S 0:0(0) {self.syn}").options:
+        for option in offered:
             if type(option) in _AGREED.keys() - has:
                 raise Unsupported(f"{self.target.name} does not agree to {_AGREED[type(option)]}")
 
@@ -186,7 +193,7 @@ class _Walk:
             self.peer.expect(". 1:1(0) ack 1")
         else:
             self.syn_received()
-            self.peer.send(f". 1:1(0) ack 1{self.offer}")
+            self.peer.send(f". 1:1(0) ack 1{self.offer}{self.stamp}")
             accepted = self.peer.listener.accept().wait(1.0)
             if accepted.outcome != "success":
                 raise Inconclusive(f"accept() ended as {accepted.outcome}")
@@ -205,21 +212,21 @@ class _Walk:
 
     def fin_wait_2(self) -> None:
         self.fin_wait_1()
-        self.peer.send(". 1:1(0) ack 2")
+        self.peer.send(f". 1:1(0) ack 2{self.stamp}")
 
     def closing(self) -> None:
         self.fin_wait_1()
-        self.peer.send("F. 1:1(0) ack 1")
+        self.peer.send(f"F. 1:1(0) ack 1{self.stamp}")
         self.peer.expect(". 2:2(0) ack 2")
 
     def time_wait(self) -> None:
         self.fin_wait_2()
-        self.peer.send("F. 1:1(0) ack 2")
+        self.peer.send(f"F. 1:1(0) ack 2{self.stamp}")
         self.peer.expect(". 2:2(0) ack 2")
 
     def close_wait(self) -> None:
         self.established()
-        self.peer.send("F. 1:1(0) ack 1")
+        self.peer.send(f"F. 1:1(0) ack 1{self.stamp}")
         self.peer.expect(". 1:1(0) ack 2")
 
     def last_ack(self) -> None:
