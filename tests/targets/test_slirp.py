@@ -33,7 +33,8 @@ class Child:
     def __init__(self, answer):
         self.stream, theirs = socket.socketpair()
         self.steps = []
-        threading.Thread(target=self._serve, args=(theirs, answer), daemon=True).start()
+        self.thread = threading.Thread(target=self._serve, args=(theirs, answer), daemon=True)
+        self.thread.start()
 
     def _serve(self, theirs, answer):
         with theirs, theirs.makefile("rwb") as lines:
@@ -67,14 +68,27 @@ def idle(step, *, after=1000.0):
     return {"frames": [], "replies": [], "wake": step["now"] + after}
 
 
-def world(answer):
-    clock = VirtualClock(10.0)
-    near, far = memory_pair(clock)
-    child = Child(answer)
-    return clock, near, child, Stack(clock, far, child)
+@pytest.fixture
+def world():
+    """Return a function that makes a clock, a link, and a stack at its far end."""
+    made = []
+
+    def make(answer):
+        clock = VirtualClock(10.0)
+        near, far = memory_pair(clock)
+        child = Child(answer)
+        stack = Stack(clock, far, child)
+        made.append((stack, child))
+        return clock, near, child, stack
+
+    yield make
+    for stack, child in made:
+        stack.close()
+        child.stream.close()
+        child.thread.join(5.0)
 
 
-def test_a_frame_is_a_step_at_its_arrival_and_its_answer_comes_back():
+def test_a_frame_is_a_step_at_its_arrival_and_its_answer_comes_back(world):
     """What the stack sends at an instant leaves at that instant."""
 
     def echo(step):
@@ -92,7 +106,7 @@ def test_a_frame_is_a_step_at_its_arrival_and_its_answer_comes_back():
     assert came[1].stamp == pytest.approx(10.0 + 2 * DELAY)
 
 
-def test_a_time_that_was_set_stays_when_something_comes_in_between():
+def test_a_time_that_was_set_stays_when_something_comes_in_between(world):
     """The slow timer ticks when it was to, however often the stack is looked at before."""
     clock, near, child, stack = world(lambda step: idle(step, after=0.5))
     stack._step({})
@@ -104,7 +118,7 @@ def test_a_time_that_was_set_stays_when_something_comes_in_between():
     assert times == [10.0, 10.3, 10.5, 11.0]
 
 
-def test_a_look_at_the_table_sees_what_was_sent_before():
+def test_a_look_at_the_table_sees_what_was_sent_before(world):
     """Asking takes longer than a frame takes to arrive."""
 
     def answer(step):
@@ -125,7 +139,7 @@ def test_a_look_at_the_table_sees_what_was_sent_before():
     ]
 
 
-def test_a_stack_that_dies_is_inconclusive_with_its_last_words():
+def test_a_stack_that_dies_is_inconclusive_with_its_last_words(world):
     """The reason is what its process printed last."""
     clock, near, _, stack = world(lambda _: None)
     near.send(b"frame")
