@@ -30,7 +30,8 @@ def test_established_window_is_scaled_where_both_sides_agreed(reach, documented)
     ):
         peer = reach(State.ESTABLISHED, peer=reach.another(), syn=syn)
         # With a number of its own, so that the smaller window is taken for a newer one.
-        peer.send(f"P. 1:2(1) ack 1 win {SIZE} {options}")
+        peer.send("P. 1:2(1) ack 1")
+        peer.send(f"P. 2:3(1) ack 1 win {SIZE} {options}")
         peer.socket.receive().wait(1.0)
         peer.fence()
         peer.discard()
