@@ -28,6 +28,7 @@ def test_situation_2_listening_sends_nothing(server, wire, documented):
     "lab_connected_states",
     "passive_open_ack_segments",
     "lab_data_segments",
+    "lab_data_states",
 )
 def test_situations_3_and_4_connect_and_write(client, server, wire, documented):
     """Connecting takes three segments; a write is one segment with PSH, and its acknowledgement."""
@@ -44,6 +45,7 @@ def test_situations_3_and_4_connect_and_write(client, server, wire, documented):
     reading.wait(1.0)
     wire.expect(". ack 11", by=server)
     documented("lab_data_segments").judge(wire.flags(since=before))
+    documented("lab_data_states").judge([client.sight(connected)(), server.sight(accepted)()])
 
 
 @pytest.mark.tuned(orphan_fin_wait_2_timeout=7)
