@@ -115,8 +115,17 @@ class Bench:
         """Wait until everything that was sent has been dealt with by the target.
 
         An echo request behind the segments is answered after them (RFC 792); False where the
-        target does not answer echo requests within a second.
+        target does not answer echo requests within a second. Where an answer had to wait for a MAC
+        that was asked for meanwhile, it comes before a second one.
         """
+        answered = -1
+        while answered != self.station.answered:
+            answered = self.station.answered
+            if not self._echo():
+                return False
+        return True
+
+    def _echo(self) -> bool:
         self._fence += 1
         token = 0x7C5 << 16 | self._fence
         mine, its = self.addresses

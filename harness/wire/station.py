@@ -28,7 +28,8 @@ class Arrival:
 class Station:
     """A host that sends and sees datagrams, and answers for its addresses while it is polled.
 
-    Without `target_mac` the target's is learned from the first frame that it sends.
+    Without `target_mac` the target's is learned from the first frame that it sends. `answered`
+    counts the requests for a MAC that were answered.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Station:
         self._mac = mac
         self._addresses: set[str] = set()
         self._target_mac = target_mac
+        self.answered = 0
         for address in addresses:
             self.answers_for(address)
 
@@ -108,6 +110,7 @@ class Station:
     def _answer(self, request: ArpRequest | NeighbourSolicitation) -> None:
         if request.target_address not in self._addresses:
             return
+        self.answered += 1
         if isinstance(request, ArpRequest):
             self._link.send(codec.encode_arp_reply(request, self._mac))
         else:
