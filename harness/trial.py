@@ -1,5 +1,6 @@
 """Trial: one testcase on one target, with everything that it may ask for."""
 
+import contextlib
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -120,7 +121,11 @@ class Trial:
 
     def conclude(self) -> Conclusion:
         """Return what the testcase comes to, and complete the capture: no more will be observed."""
-        self._look()
+        try:
+            self._look()
+        except Inconclusive as reason:
+            # A stack that has died while a call was under way.
+            self.judge.distrust(str(reason))
         if reason := self.trouble():
             self.judge.distrust(reason)
         self._complete = True
@@ -135,7 +140,8 @@ class Trial:
 
     def story(self) -> str:
         """Return the timeline, what the stack printed, and where the capture is, as text."""
-        self._look()
+        with contextlib.suppress(Inconclusive):
+            self._look()
         lines = ["timeline, < towards the target:", *self.timeline.lines(TOLD)]
         console = self._world.console() if self._world else ""
         if console:
@@ -247,7 +253,9 @@ class Trial:
         if self._world is None:
             return
         for target in self._targets:
-            target.settle()
+            # Who has ended says no more.
+            with contextlib.suppress(Inconclusive):
+                target.settle()
         if self._link is None or self._complete:
             return
         if self._peer is not None:
