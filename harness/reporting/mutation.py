@@ -30,6 +30,9 @@ HUNG = 600.0
 SHARE = 10
 """One in so many of the testcases that have nothing to do with a fault is run all the same."""
 
+RAN = (0, 1)
+"""The exit statuses of a run that came to its end: nothing failed, or something."""
+
 OURS = "harness error"
 """How the reason of a verdict begins that the harness, and not the target, is to blame for."""
 
@@ -189,7 +192,7 @@ def rulings(
             )
         except subprocess.TimeoutExpired:
             return "it hung"
-        if not Path(reports, FILE_NAME).exists():
+        if done.returncode not in RAN or not Path(reports, FILE_NAME).exists():
             said = (done.stderr or done.stdout).strip().splitlines()
             return said[-1] if said else f"exit status {done.returncode}"
         return {
