@@ -1,6 +1,7 @@
 """Timelines: what happened in each testcase, kept beside its capture for whoever draws it."""
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -113,5 +114,7 @@ def _happened(rows: Iterable[Any]) -> Iterable[Happened]:
     for at, direction, text, connection in rows:
         if direction not in _DIRECTIONS or not isinstance(text, str):
             raise ValueError("no event")
+        if not math.isfinite(at):
+            raise ValueError("no time")
         number = None if connection is None else int(connection)
         yield Happened(float(at), direction, text, number)

@@ -121,7 +121,7 @@ def _documents(library: Library, judged: Mapping[str, str]) -> list[dict[str, An
     found.sort(key=lambda one: (not one["binding"], -said[str(one["id"])]))
     known = {one["id"] for one in found}
     return found + [
-        {"id": name, "title": printable(name), "url": "", "binding": False}
+        {"id": printable(name), "title": printable(name), "url": "", "binding": False}
         for name in dict.fromkeys(judged.values())
         if name not in known
     ]
@@ -142,7 +142,7 @@ def _claim(
     one = library.claims.get(name)
     if one is None:
         gone = "This version of tcpspec has no such claim."
-        return [printable(name), documents[name], "", "", "", "", gone, "", "", {}]
+        return [printable(name), printable(documents[name]), "", "", "", "", gone, "", "", {}]
     coverage_ = covered.get(name)
     status = str(coverage_.status) if coverage_ else ""
     why = coverage_.why if coverage_ else one.unobservable or one.open
