@@ -45,7 +45,8 @@ sockets and processes are the agent's own numbers.
     spawn socket                           a process that holds the socket, which the agent closes
     kill process [signal="SIGKILL"]        its status once it is gone; null for SIGSTOP, SIGCONT
     exit process                           its status: 0
-    sysctl name [value]                    the text that is in force, after writing `value`
+    sysctl name [value]                    the text that is in force, after writing `value`;
+                                           net.socket.OPTION is with what sockets begin from now on
     table                                  rows: the fields of sock_diag.Row, without `info`
     counters                               {"TcpExtListenDrops": 0, …}, named as nstat does
     iptables family arguments              what it printed; EPROTONOSUPPORT: the kernel cannot
@@ -204,6 +205,8 @@ _ERROR_MESSAGES = {
 }
 
 _SYSCTL = re.compile(r"net(\.[A-Za-z0-9_-]+)+")
+# For stacks whose timers are to be set by socket options only.
+_BIRTH = "net.socket."
 _INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 _LOCK_FILE = "/run/xtables.lock"
 # A device cannot be locked everywhere.
@@ -409,6 +412,7 @@ class Agent:
         self._run = run
         self._held: dict[int, Held] = {}
         self._by_fileno: dict[int, Held] = {}
+        self._birth: dict[str, int] = {}
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._next = 1
         self._epoll = select.epoll()
@@ -552,6 +556,8 @@ class Agent:
             new.close()
             raise RefusedError("EMFILE", f"the agent holds {_HELD_LIMIT} sockets")
         new.setblocking(False)
+        for option, value in self._birth.items():
+            new.setsockopt(*OPTIONS[option], value)
         number = self._next
         self._next += 1
         self._held[number] = Held(number, new)
@@ -689,6 +695,9 @@ class Agent:
             held.setsockopt(level, number, _payload({"data": request.get("value")}))
         else:
             held.setsockopt(level, number, _integer(request, "value"))
+            if level == socket.IPPROTO_TCP:
+                # A stack may take an option that it does not have: asking for it fails.
+                held.getsockopt(level, number)
 
     def _get(self, request: Request) -> Any:
         held = self._socket(request).socket
@@ -782,6 +791,8 @@ class Agent:
         name = request.get("name")
         if not isinstance(name, str) or not _SYSCTL.fullmatch(name):
             raise WrongArgumentError("name is not that of a sysctl below net")
+        if name.startswith(_BIRTH):
+            return str(self._at_birth(name[len(_BIRTH) :], request))
         path = Path(self._proc, "sys", *name.split("."))
         if "value" in request:
             value = request["value"]
@@ -789,6 +800,18 @@ class Agent:
                 raise WrongArgumentError("value is neither a number nor a text")
             path.write_text(str(value), encoding="ascii")
         return path.read_text(encoding="ascii").strip()
+
+    def _at_birth(self, option: str, request: Request) -> int:
+        """Return, after setting it, the value of an option with which sockets begin."""
+        if option not in OPTIONS:
+            raise RefusedError("ENOENT", f"no option {option[:40]}")
+        level, number = OPTIONS[option]
+        with contextlib.closing(self._make(socket.AF_INET)) as fresh:
+            if "value" in request:
+                value = int(request["value"])
+                fresh.setsockopt(level, number, value)
+                self._birth[option] = value
+            return self._birth.get(option, fresh.getsockopt(level, number))
 
     def _table(self, _: Request) -> Any:
         diagnosis = _sock_diag() if self._proc == "/proc" else None
@@ -870,6 +893,7 @@ class Agent:
             raise RefusedError("EBUSY", "a close() lingers")
         self._let_go()
         self._over.clear()
+        self._birth.clear()
         self._next = 1
 
     _OPERATIONS: ClassVar[dict[str, Callable[[Agent, Request], Any]]] = {

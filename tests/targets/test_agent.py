@@ -460,3 +460,20 @@ def test_iptables_of_the_older_kind_serve_where_the_stack_knows_no_newer():
     finally:
         held.close()
     assert asked == [["iptables", "-w", "-S"], ["iptables-legacy", "-w", "-S"]]
+
+
+def test_sockets_begin_with_the_options_that_are_wanted_of_all():
+    """A setting below net.socket is an option of every socket from then on."""
+    held = Agent()
+    try:
+        name = "net.socket.TCP_KEEPIDLE"
+        usual = value(held, "sysctl", name=name)
+        assert value(held, "sysctl", name=name, value="77") == "77"
+        listening = value(held, "socket", family="ipv4")
+        assert value(held, "get", socket=listening, option="TCP_KEEPIDLE") == 77
+        assert error(held, "sysctl", name="net.socket.TCP_NOTHING") == "ENOENT"
+        assert error(held, "sysctl", name=name, value="-1") == "EINVAL"
+        value(held, "reset")
+        assert value(held, "sysctl", name=name) == usual
+    finally:
+        held.close()
