@@ -253,9 +253,7 @@ class Trial:
         if self._world is None:
             return
         for target in self._targets:
-            # Who has ended says no more.
-            with contextlib.suppress(Inconclusive):
-                target.settle()
+            target.settle()
         if self._link is None or self._complete:
             return
         if self._peer is not None:
