@@ -18,6 +18,7 @@ from harness.commands import (
     sabotage,
     sweep,
     targets,
+    tune,
 )
 from harness.errors import HarnessError, UsageError
 from harness.reporting.text import printable
@@ -35,6 +36,7 @@ COMMANDS = (
     sabotage,
     sweep,
     baseline,
+    tune,
 )
 """The commands, in the order in which they are listed."""
 

@@ -6,6 +6,7 @@ pytest_plugins = (
     "harness.plugin.baseline",
     "harness.plugin.start",
     "harness.plugin.collection",
+    "harness.plugin.short",
     "harness.plugin.fixtures",
     "harness.plugin.outcome",
     "harness.plugin.again",

@@ -12,6 +12,7 @@ from harness.reporting import attribution, baseline
 from harness.reporting.attribution import Explained
 from harness.reporting.changes import Changes
 from harness.run import Run
+from harness.targets import knobs
 
 BASELINE = pytest.StashKey[baseline.Baseline | None]()
 
@@ -69,6 +70,17 @@ def changes(config: pytest.Config, run: Run, judgements: Sequence[Judgement]) ->
                 changed[name] = (before[name], now)
         for name in sorted(facts.profile):
             changed.setdefault(name, (before.get(name, "?"), facts.profile[name]))
+        settled = {
+            name: facts.defaults[name]
+            for name, knob in knobs.load().by_name.items()
+            if knob.sysctl in facts.profile
+            and name in facts.defaults
+            and changed[knob.sysctl][0] == changed[knob.sysctl][1]
+        }
+        if facts.name in known.stacks:
+            own = [line for line in lines.values() if line.target == facts.name]
+            stack = known.stacks[facts.name]
+            found += attribution.beside_defaults(own, run.library, stack, settled)
     measured = {line.measure for line in lines.values() if line.observed}
     return Changes(
         known.name,

@@ -12,7 +12,9 @@ from harness.peer.observer import Observer
 from harness.peer.peer import Peer
 from harness.plugin.collection import knobs_of, lasts, measures_of, nominal_of
 from harness.plugin.options import run_of
+from harness.run import Run
 from harness.targets import knobs
+from harness.targets.driver import Facts
 from harness.targets.target import Target
 from harness.targets.walk import Walk
 from harness.trial import Trial
@@ -39,6 +41,7 @@ def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
     attempt = item.stash.get(ATTEMPT, 1)
     capture = Path("pcap", re.sub(r"[^\w.-]+", "_", item.nodeid) + f"-{attempt}.pcap")
     facts = run.start(name)
+    short = request.config.getoption("short")
     judge = Judge(
         run.library,
         facts,
@@ -56,7 +59,7 @@ def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
         family,
         judge,
         run.reports / capture,
-        (max(run.patience, VIRTUAL_PATIENCE) if facts.virtual else run.patience) + SPARE,
+        _limit(run, facts, short=short),
         knobs=knobs_of(item),
         sabotage=run.sabotage,
         fixed=run.fixed(name),
@@ -69,7 +72,7 @@ def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
     nominal = nominal_of(run, item) or 0.0
     if run.settings.tuned and (lasts(item) or 0.0) > TUNED_LIMIT and not facts.virtual:
         raise Unsupported(f"{lasts(item):g} s, which no knob shortens: needs --timers documented")
-    if nominal > run.patience and not facts.virtual:
+    if nominal > run.patience and not facts.virtual and not short:
         raise Unsupported(
             f"{nominal:g} s are documented, beyond --patience {run.patience:g}: needs virtual time"
         )
@@ -77,6 +80,14 @@ def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
         yield made
     finally:
         made.close()
+
+
+def _limit(run: Run, facts: Facts, *, short: bool) -> float:
+    """Return how long anything may be waited for, seconds."""
+    if facts.virtual:
+        return max(run.patience, VIRTUAL_PATIENCE) + SPARE
+    # What is only watched as far as the patience goes is never waited for longer.
+    return run.patience + (0.0 if short else SPARE)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from harness.plugin.collector import PROPERTY
 from harness.plugin.fixtures import ATTEMPT, TRIAL
 from harness.plugin.options import run_of
 from harness.reporting import allure, timelines
+from harness.reporting.baseline import PATIENCE
 from harness.reporting.changes import story
 from harness.reporting.picture import drawing, sequence
 from harness.trial import Trial
@@ -86,7 +87,7 @@ def _conclude(item: pytest.Item, verdict: Verdict, reason: str) -> None:
     _send(item, conclusion.judgements, conclusion.stale)
     told = _keep(item, trial)
     _describe(item, trial, conclusion, told)
-    second = item.stash.get(ATTEMPT, 1) > 1
+    second = item.stash.get(ATTEMPT, 1) > 1 or _watched(item, conclusion)
     text = conclusion.text
     _compare(item, trial, conclusion, second=second)
     if conclusion.outcome is Outcome.FAILED:
@@ -99,6 +100,11 @@ def _conclude(item: pytest.Item, verdict: Verdict, reason: str) -> None:
         raise pytest.skip.Exception(f"inconclusive: {text}", _use_item_location=True)
     if conclusion.outcome is Outcome.UNSUPPORTED:
         raise pytest.skip.Exception(f"unsupported: {text}", _use_item_location=True)
+
+
+def _watched(item: pytest.Item, conclusion: Conclusion) -> bool:
+    """Tell whether there was no more to be seen in a short catalogue's time, and will never be."""
+    return bool(item.config.getoption("short")) and PATIENCE in conclusion.text
 
 
 def _compare(item: pytest.Item, trial: Trial, conclusion: Conclusion, *, second: bool) -> None:

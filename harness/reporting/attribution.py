@@ -1,14 +1,14 @@
 """Attribution: which changed settings explain a change, by which documents; and which do not."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.documents.claim import Claim, Judged
 from harness.documents.computed import MissingKnobError, depends_on, resolve
 from harness.documents.expectation import number
 from harness.documents.library import Library
 from harness.judgement.verdict import Verdict
-from harness.reporting.baseline import Change, Stack
+from harness.reporting.baseline import Change, Line, Stack
 from harness.targets import knobs as knob_tables
 
 _AS_SAID = (Verdict.CONFORMS, Verdict.PERMITTED)
@@ -99,6 +99,36 @@ def _computes(
     except MissingKnobError:
         return False
     return before != after
+
+
+def beside_defaults(
+    lines: Iterable[Line], library: Library, stack: Stack, defaults: Mapping[str, float]
+) -> list[Explained]:
+    """Find what a setting moved away from the stack's default, to where the baseline had it too.
+
+    A baseline may have a knob tuned to the very value that a user chose: then nothing moves, and
+    yet it is otherwise than the documents say of the default.
+    """
+    found = []
+    for line in lines:
+        about = library.knobs_about(line.measure)
+        for knob, value in line.knobs.items():
+            if knob not in defaults or defaults[knob] == value or not line.observed:
+                continue
+            values = {**line.knobs, knob: defaults[knob]}, line.knobs
+            said = [
+                (claim, resolve(judged.expectation, values[0]).text)
+                for claim, judged in about.get(knob, [])
+                if knob in depends_on(judged.expectation)
+                and _computes(claim, judged, stack, values)
+                and line.verdicts.get(claim.id) in _AS_SAID
+            ]
+            if said:
+                before = replace(line, observed=f"{said[0][1]} (documented)", knobs=values[0])
+                claims = tuple(claim.id for claim, _ in said)
+                cause = Cause(knob, _sysctl(knob), defaults[knob], value, claims)
+                found.append(Explained(Change(before, line, True, {}), (cause,)))
+    return found
 
 
 def _sysctl(knob: str) -> str:

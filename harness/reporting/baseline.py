@@ -31,6 +31,8 @@ HEAD = (
     "# target | family | testcase | measure | observed | verdicts | knobs\n"
 )
 ANY = "any"
+PATIENCE = "s of patience"
+"""The end of every reason that says for how long something was waited for in vain."""
 _BESIDE, _BAR, _NOTHING, _WHEEL = " || ", " | ", "-", "wheel"
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _SPREAD = re.compile(r"\d+(?:\.\d+)?(?:\.\.\d+(?:\.\d+)?)?")
@@ -200,7 +202,7 @@ def _change(before: Line, now: Line, stack: Stack) -> Change | None:
     if not now.observed:
         # It could not be observed: a change only if it is the stack, or its settings, that refuse.
         gone = any(one is Verdict.UNSUPPORTED for _, one in verdicts.values())
-        watched = "of patience" in now.reason
+        watched = PATIENCE in now.reason
         return (
             Change(before, now, False, verdicts) if before.observed and (gone or watched) else None
         )

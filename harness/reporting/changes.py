@@ -40,6 +40,7 @@ class Changes:
             "changed": {name: list(pair) for name, pair in self.changed.items()},
             "still": dict(self.still),
             "changes": [_change(one) for one in self.found],
+            "summary": list(summary(self)),
         }
 
 

@@ -1,0 +1,113 @@
+"""Short: the part of the catalogue that tells soonest whether a change of settings moved anything.
+
+For every measure that a document computes from settings the shortest testcase that observes it; for
+every other setting that a document speaks of, the shortest that observes what it is said to change;
+and from every file that has none of these its shortest, for what no setting should change. All in
+one family. What lasts longer than the patience is watched for as long as that.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import pytest
+
+from harness.documents.computed import depends_on
+from harness.documents.library import Library
+from harness.documents.measure import Kind
+from harness.plugin.collection import measures_of, nominal_of
+from harness.plugin.options import run_of, usage
+from harness.targets import knobs
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the short catalogue."""
+    parser.getgroup("tcpspec").addoption(
+        "--short",
+        action="store_true",
+        help="only what shows soonest what settings do, in one family",
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the short catalogue, if it is asked for."""
+    if not config.getoption("short"):
+        return
+    with usage():
+        run = run_of(config)
+        lengths = {item.nodeid: nominal_of(run, item) or 0.0 for item in items}
+    first = [item for item in items if _in_first_family(config, item)]
+    chosen = set(
+        choose(
+            [(one.nodeid, str(one.path), measures_of(one), _target(one)) for one in first],
+            lengths.__getitem__,
+            tokens(run.library),
+        )
+    )
+    left = [item for item in items if item.nodeid not in chosen]
+    items[:] = [item for item in items if item.nodeid in chosen]
+    config.hook.pytest_deselected(items=left)
+
+
+def tokens(library: Library) -> dict[str, frozenset[str]]:
+    """Return for each measure what speaks for it, if it is related to settings at all.
+
+    A measure that is computed from settings speaks for itself; every other for its settings.
+    """
+    known = knobs.load().by_name.keys()
+    found: dict[str, frozenset[str]] = {}
+    for name, measure in library.measures.items():
+        about = {knob: said for knob, said in library.knobs_about(name).items() if knob in known}
+        if not about or measure.kind is Kind.CELLS:  # a matrix takes too long
+            continue
+        computed = any(
+            depends_on(judged.expectation) for said in about.values() for _, judged in said
+        )
+        found[name] = frozenset({*about, *([name] if computed else ())})
+    return found
+
+
+def choose(
+    items: Iterable[tuple[str, str, Sequence[str], str]],
+    length: Callable[[str], float],
+    wanted: Mapping[str, frozenset[str]],
+) -> list[str]:
+    """Return the testcases of the short catalogue by name; `length` is seconds.
+
+    Each item is a testcase's name, its file, what it measures, and its target.
+    """
+    chosen: list[str] = []
+    spoken: set[tuple[str, str]] = set()
+    files: set[tuple[str, str]] = set()
+    ordered = sorted(items, key=lambda one: (length(one[0]), one[0]))
+    for name, file, measures, target in ordered:
+        new = {(target, one) for measure in measures for one in wanted.get(measure, ())} - spoken
+        if new:
+            spoken |= new
+            files.add((target, file))
+            chosen.append(name)
+    for name, file, _, target in ordered:
+        if (target, file) not in files:
+            files.add((target, file))
+            chosen.append(name)
+    return chosen
+
+
+def _parameters(item: pytest.Item) -> tuple[str, str]:
+    callspec = getattr(item, "callspec", None)
+    found: tuple[str, str] = callspec.params.get("trial", ("", "")) if callspec else ("", "")
+    return found
+
+
+def _target(item: pytest.Item) -> str:
+    return _parameters(item)[0]
+
+
+def _in_first_family(config: pytest.Config, item: pytest.Item) -> bool:
+    """Tell whether a testcase runs in the first family that it can have on its target."""
+    target, family = _parameters(item)
+    if not target:
+        return False
+    wanted = item.get_closest_marker("families")
+    families = run_of(config).start(target).families
+    able = [one for one in families if wanted is None or one in wanted.args]
+    return not able or family == able[0]
