@@ -32,7 +32,7 @@ def test_established_all_that_was_held_is_acknowledged_at_once(reach, documented
     peer.fence()
     peer.discard()
     peer.send("P. 1:11(10) ack 1")
-    documented("held_filled_acks").judge(len(peer.collect(". *:*(*)", until=0.1).segments))
+    documented("held_filled_acks").judge(len(peer.collect(". *:*(*)", until=0.6).segments))
     documented("held_filled_octets").judge(peer.history(". ack 61").segments != ())
 
 
