@@ -67,7 +67,7 @@ def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
     item.stash[TRIAL] = made
     if family not in facts.families:
         raise Unsupported(f"{name} has no {family}")
-    if knob := knobs.load().missing(knobs_of(item), facts.effective):
+    if knob := knobs.load().missing(knobs_of(item), facts.effective, facts.sysctls):
         raise Unsupported(f"{name} has no knob {knob}")
     nominal = nominal_of(run, item) or 0.0
     if run.settings.tuned and (lasts(item) or 0.0) > TUNED_LIMIT and not facts.virtual:

@@ -13,7 +13,7 @@
 
 import functools
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from types import MappingProxyType
@@ -69,17 +69,21 @@ class Knobs:
         """Return the sysctls that the knobs are, each once."""
         return tuple(dict.fromkeys(knob.sysctl for knob in self.by_name.values()))
 
-    def missing(self, asked: Mapping[str, float], effective: Mapping[str, float]) -> str | None:
+    def missing(
+        self, asked: Mapping[str, float], effective: Mapping[str, float], sysctls: Container[str]
+    ) -> str | None:
         """Return a knob that a stack would need and does not have, or None.
 
         A knob that only shortens a wait is not needed, nor one whose absence is what is asked for.
-        HarnessError for a knob that no document names.
+        One whose sysctl is empty has no value in force, and is there. HarnessError for a knob that
+        no document names.
         """
         for name, value in asked.items():
             knob = self.by_name.get(name)
             if knob is None:
                 raise HarnessError(f"no knob is called {name!r}")
-            if name not in effective and knob.tuned is None and value != knob.absent:
+            there = name in effective or knob.sysctl in sysctls
+            if not there and knob.tuned is None and value != knob.absent:
                 return name
         return None
 
