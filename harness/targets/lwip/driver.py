@@ -119,13 +119,14 @@ class LwipDriver:
         self._undo = [hold_stamps().close, stay_on_one_processor()]
         self._guardian = Guardian()
         self._nursery = Nursery(_MODULE)
-        world = self.world()
         try:
-            path, table = _system(world)
-        except Inconclusive as error:
+            world = self.world()
+            try:
+                path, table = _system(world)
+            finally:
+                world.close()
+        except (HarnessError, Inconclusive) as error:
             raise UsageError(f"{NAME} does not run here: {error}") from error
-        finally:
-            world.close()
         capabilities = {Capability.ACTIVE_OPEN, Capability.PASSIVE_OPEN}
         return Facts(
             name=NAME,

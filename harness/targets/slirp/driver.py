@@ -180,7 +180,7 @@ class SlirpDriver:
                 version = str(world.stack.request("hello").value["system"][0])
             finally:
                 world.close()
-        except Inconclusive as error:
+        except (HarnessError, Inconclusive) as error:
             self.stop()
             raise UsageError(f"{NAME} does not run here: {error}") from error
         except BaseException:
