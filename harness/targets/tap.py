@@ -1,6 +1,5 @@
 """Tap: an interface whose wire ends in a process."""
 
-import contextlib
 import fcntl
 import os
 import socket
@@ -54,12 +53,9 @@ def make(namespace: Namespace, name: str) -> None:
             fcntl.ioctl(descriptor, _TUNSETPERSIST, 1)
         finally:
             os.close(descriptor)
+        network.set_queue(name, _QUEUE)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-            # Only the machine's own root may; what a tap has by itself is enough but for a flood.
-            with contextlib.suppress(PermissionError):
-                fcntl.ioctl(
-                    control, _SIOCSIFFLAGS, _REQUEST.pack(name.encode(), _IFF_UP | _IFF_NOARP)
-                )
+            fcntl.ioctl(control, _SIOCSIFFLAGS, _REQUEST.pack(name.encode(), _IFF_UP | _IFF_NOARP))
 
 
 def runs(namespace: Namespace, name: str) -> bool:
