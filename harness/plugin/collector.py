@@ -19,7 +19,7 @@ from harness.judgement.verdict import Judgement
 from harness.order import YIELDS, yields
 from harness.plugin import baseline
 from harness.plugin.options import FACTS
-from harness.reporting import allure, profile
+from harness.reporting import allure, contradictions, profile
 from harness.reporting.changes import Changes, summary
 from harness.reporting.journal import Journal
 from harness.reporting.marked import Marked
@@ -187,13 +187,15 @@ class Collector:
             terminalreporter.write_line(
                 f"an earlier run was killed; what it knew is in {self.journal.interrupted}"
             )
+        judged = [one for found in self.judgements.values() for one in found]
         summarize(
             functools.partial(terminalreporter.write_line),
             Results(
-                [one for found in self.judgements.values() for one in found],
+                judged,
                 {name: document.title for name, document in self.run.library.documents.items()},
                 [line for found in self.stale.values() for line in found],
                 self.run.reports,
+                [one.measure.name for one in contradictions.find(self.run.library, judged)],
             ),
         )
         if self.lengths:

@@ -32,13 +32,15 @@ class Results:
     """What the summary is about.
 
     `titles` maps documents' ids to their titles, `stale` holds the conclusions' lines about ledger
-    entries that no longer deviate, `reports` is the folder that captures' paths are relative to.
+    entries that no longer deviate, `reports` is the folder that captures' paths are relative to,
+    `contradictions` names the measures of which documents contradict each other.
     """
 
     judgements: Sequence[Judgement]
     titles: Mapping[str, str] = field(default_factory=dict)
     stale: Sequence[str] = ()
     reports: Path = Path("reports")
+    contradictions: Sequence[str] = ()
 
     def those(self, choose: Callable[[Judgement], bool]) -> list[Judgement]:
         """Return the judgements that `choose` picks."""
@@ -59,6 +61,10 @@ def summarize(write_line: WriteLine, results: Results) -> None:
     _informative(write_line, merged(results.those(is_informative)), results.titles)
     _unsupported(write_line, results.those(lambda one: one.verdict is Verdict.UNSUPPORTED))
     _inconclusive(write_line, results.those(lambda one: one.verdict is Verdict.INCONCLUSIVE))
+    if results.contradictions:
+        measures = counted(len(results.contradictions), "measure")
+        write_line("")
+        write_line(f"documents contradict each other about {measures}: tcpspec contradictions")
     _table(write_line, results.judgements)
 
 

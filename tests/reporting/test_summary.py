@@ -208,3 +208,10 @@ def test_long_values_are_cut_and_wrapped():
     one_line = lines(both_families(verdict="deviates", observed=ladder, binding=False))
     assert sum("1.01" in line for line in one_line) == 1
     assert not too_long(one_line)
+
+
+def test_contradictions_are_counted_in_one_line():
+    """The terminal says where to read of them; it does not list them."""
+    said = "documents contradict each other about 2 measures: tcpspec contradictions"
+    assert said in lines([judgement()], contradictions=["wait", "answer"])
+    assert said not in lines([judgement()])
