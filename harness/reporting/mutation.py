@@ -1,7 +1,7 @@
 """Mutation: whether the catalogue notices a fault, told by models that have one each.
 
-A mutant is caught by a testcase in which a claim that it breaks deviates, and binds. What else
-deviates must be of a topic that the fault concerns: else it is astray, and the testcase judges what
+A mutant is caught by a testcase in which a claim that it breaks deviates, and binds; or, where the
+claim only recommends, in which it is not followed any more. What else deviates must be of a topic that the fault concerns: else it is astray, and the testcase judges what
 it should not, or the list of mutants does not say what its fault does.
 """
 
@@ -73,13 +73,15 @@ class Fault:
 class Outcome:
     """What became of one mutant.
 
-    `red` are the binding claims that now deviate, `noticed` the testcases of which only another
+    `red` are the binding claims that now deviate, `waived` the claims of the fault's own that do
+    not bind and are no longer followed, `noticed` the testcases of which only another
     claim has a worse verdict than without the fault, `astray` what is red and of another topic, and
     `crashed` the testcases in which the harness failed. `broken` says that no run came of it.
     """
 
     fault: Fault
     red: tuple[Red, ...] = ()
+    waived: tuple[Red, ...] = ()
     noticed: tuple[str, ...] = ()
     astray: tuple[Red, ...] = ()
     crashed: tuple[str, ...] = ()
@@ -88,12 +90,13 @@ class Outcome:
     @property
     def caught(self) -> tuple[str, ...]:
         """The testcases that judge a claim that the fault breaks, and find that it is broken."""
-        return _each(one.testcase for one in self.red if one.claim in self.fault.breaks)
+        broken = (one.testcase for one in self.red if one.claim in self.fault.breaks)
+        return _each((*broken, *(one.testcase for one in self.waived)))
 
     @property
     def spared(self) -> tuple[str, ...]:
         """The claims that the fault should break, and no testcase says so."""
-        seen = {one.claim for one in self.red}
+        seen = {one.claim for one in (*self.red, *self.waived)}
         return tuple(claim for claim in self.fault.breaks if claim not in seen)
 
     @property
@@ -230,6 +233,7 @@ def of_rows(rows: Sequence[Sequence[Any]]) -> Rulings:
 def judged(fault: Fault, before: Rulings, after: Rulings, topics: Mapping[str, str]) -> Outcome:
     """Compare the verdicts without and with a fault."""
     red: list[Red] = []
+    waived: list[Red] = []
     noticed: list[str] = []
     for (testcase, claim, measure, family), (verdict, binding, _) in after.items():
         was = before.get((testcase, claim, measure, family), Ruling(verdict)).verdict
@@ -239,11 +243,14 @@ def judged(fault: Fault, before: Rulings, after: Rulings, topics: Mapping[str, s
             red.append(Red(testcase, claim))
         elif was is Verdict.CONFORMS:
             noticed.append(testcase)
+            if claim in fault.breaks and verdict in (Verdict.PERMITTED, Verdict.DEVIATES):
+                waived.append(Red(testcase, claim))
     found = {one.testcase for one in red}
     concerned = fault.topics | {topics.get(claim, "") for claim in fault.breaks}
     return Outcome(
         fault,
         _each(red),
+        _each(waived),
         _each(one for one in noticed if one not in found),
         _each(one for one in red if topics.get(one.claim, "") not in concerned),
         _each(key[0] for key, ruling in after.items() if ruling.ours),
@@ -261,6 +268,9 @@ def lines(outcomes: Sequence[Outcome], topics: Mapping[str, str]) -> Iterator[st
     yield ""
     score = f"{100 * len(caught) / max(1, len(outcomes)):.0f} %"
     yield f"{len(caught)} of {len(outcomes)} mutants are caught: {score}"
+    mild = [one for one in caught if not any(red.claim in one.fault.breaks for red in one.red)]
+    if mild:
+        yield f"{len(mild)} of them break only what does not bind: {_names(mild)}"
     if missed:
         yield f"{len(missed)} survive: {_names(missed)}"
     if astray:

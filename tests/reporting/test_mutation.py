@@ -55,13 +55,21 @@ def test_a_topic_that_the_fault_touches_is_not_astray():
     assert outcome.well
 
 
-def test_what_does_not_bind_is_noticed_only():
+def test_what_another_claim_says_and_does_not_bind_is_noticed_only():
     """A run would still pass."""
-    after = {KEY: Ruling(Verdict.PERMITTED, binding=False)}
-    outcome = judged(FAULT, {KEY: CONFORMS}, after, TOPICS)
-    assert outcome.noticed == (ONE,)
+    after = {OTHER: Ruling(Verdict.PERMITTED, binding=False)}
+    outcome = judged(FAULT, {OTHER: CONFORMS}, after, TOPICS)
+    assert outcome.noticed == (TWO,)
     assert not outcome.caught
     assert "noticed by 1 testcase" in headline(outcome)
+
+
+def test_a_recommendation_that_is_not_followed_any_more_is_a_catch():
+    """A fault may be against what only recommends; the score tells so."""
+    after = {KEY: Ruling(Verdict.PERMITTED, binding=False)}
+    outcome = judged(FAULT, {KEY: CONFORMS}, after, TOPICS)
+    assert outcome.caught == (ONE,)
+    assert "1 of them break only what does not bind: silent" in "\n".join(lines([outcome], TOPICS))
 
 
 def test_what_deviates_without_the_fault_too_catches_nothing():
