@@ -211,7 +211,8 @@ _INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 _LOCK_FILE = "/run/xtables.lock"
 # A device cannot be locked everywhere.
 _OWN_LOCK_FILE = str(Path(globals().get("__file__", "agent")).with_name("xtables.lock"))
-_LACKS_NETFILTER = re.compile(r"(?i)insmod|not supported|can't initialize|fetch rule set")
+# The last of them stands where the rule was well written, and the stack refuses it.
+_LACKS_NETFILTER = re.compile(r"(?i)insmod|not supported|can't initialize|fetch rule set|dmesg")
 
 _STATES = {
     "01": "ESTABLISHED",

@@ -22,6 +22,9 @@ CROWD = 512
 _AGREED = {WindowScale: "window scaling", SackPermitted: "SACK", Timestamps: "timestamps"}
 
 
+_TIMERS = frozenset({"SO_KEEPALIVE", "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_LINGER2"})
+
+
 class By(enum.StrEnum):
     """By what a state is reached where there are two ways."""
 
@@ -198,6 +201,10 @@ class _Walk:
             if accepted.outcome != "success":
                 raise Inconclusive(f"accept() ended as {accepted.outcome}")
             self.peer.socket = accepted.socket
+            for option in _TIMERS & self.options.keys():
+                # Not every listener hands them on.
+                if accepted.socket.get(option) != self.options[option]:
+                    accepted.socket.set(option, self.options[option])
 
     def _end_sending(self) -> None:
         if self.close:
