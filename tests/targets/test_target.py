@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from harness.endpoint import Endpoint
@@ -298,3 +300,43 @@ def test_a_rule_stands_until_it_is_removed():
     script.answers["iptables"] = "!EPROTONOSUPPORT"
     with pytest.raises(Unsupported, match="stack has no firewall"):
         target.firewall("-A INPUT -j DROP")
+
+
+HELD = dataclasses.replace(FACTS, held_only=True)
+
+
+def test_a_table_of_applications_sockets_says_nothing_of_other_connections():
+    """Where a row may be missing, none is no CLOSED, and rows are not counted."""
+    script = Script(table=[row("LISTEN", 2017), row("ESTABLISHED", 2017, 40017)])
+    target = script.target(facts=HELD)
+    assert target.state(local_port=2017, remote=PEER) is State.ESTABLISHED
+    assert target.state(local_port=2017) is State.ESTABLISHED
+    with pytest.raises(Unsupported, match="only the sockets of applications"):
+        target.state(local_port=2017, remote=Endpoint(PEER.address, 40018))
+    with pytest.raises(Unsupported, match="only the sockets of applications"):
+        target.rows(State.SYN_RECEIVED)
+
+
+def test_a_row_without_a_far_end_is_that_of_its_port_if_it_is_the_only_one():
+    """Before and after a connection such a table does not tell its far end."""
+    script = Script(table=[row("LISTEN", 2017), row("SYN-SENT", 41000)])
+    target = script.target(facts=HELD)
+    assert target.state(local_port=41000, remote=PEER) is State.SYN_SENT
+    script.answers["table"] = [row("CLOSED", 2017), row("CLOSED", 2017)]
+    with pytest.raises(Unsupported, match="only the sockets of applications"):
+        target.state(local_port=2017, remote=PEER)
+
+
+def test_a_stack_that_cannot_be_asked_to_listen_has_one_listener_at_most():
+    """The port where something listens stands for the one that is asked for, once, unaltered."""
+    script = Script()
+    ports = []
+    host = Host(script.channel, HERE, "02:00:00:00:00:02", listening=22)
+    target = Target(host, FACTS, script.clock, "ipv4", on_listen=ports.append)
+    with pytest.raises(Unsupported, match="cannot be asked to listen"):
+        target.listen(2017, SO_REUSEADDR=1)
+    assert target.listen(2017).port == 22
+    assert ports == [22]
+    with pytest.raises(Unsupported, match="cannot be asked to listen"):
+        target.listen(2018)
+    assert script.asked == []
