@@ -119,3 +119,17 @@ def test_established_selective_acknowledgments_are_held_back_up_to_a_number(
 ):
     """When so many acknowledgments were held back, one is sent."""
     documented("limited_sacks").judge(holes(peer, target))
+
+
+@pytest.mark.measures("clock_of_windows")
+def test_established_timestamp_clock_ticks_in_each_window(reach, documented):
+    """Each window of data has a later timestamp than the one before."""
+    peer = reach(State.ESTABLISHED, syn=STAMPS)
+    peer.socket.send(100_000)
+    values = []
+    for _ in range(3):
+        came = peer.collect(". *:*(*)", until=0.05).segments
+        values.append(next(one.value for one in came[0].options if hasattr(one, "echo")))
+        for one in came:
+            peer.send(f". 1:1(0) ack {one.seq + len(one.payload)} <nop,nop,TS val 1001 ecr 0>")
+    documented("clock_of_windows").judge(values[0] < values[1] < values[2])

@@ -96,6 +96,14 @@ def test_listen_window_for_peers_that_read_it_as_signed(peer, target, documented
     documented("signed_window").judge(peer.expect("S. 0:0(0) ack 1").window)
 
 
+@pytest.mark.measures("buffer_asked_for")
+def test_closed_receive_buffer_that_is_asked_for(target, documented):
+    """What SO_RCVBUF says is what was asked for, and the stack's own need."""
+    socket = target.socket()
+    socket.set("SO_RCVBUF", 10_000)
+    documented("buffer_asked_for").judge(socket.get("SO_RCVBUF"))
+
+
 def transfer(peer):
     """Let the application send a lot and acknowledge it; return the send buffer before and after.
 

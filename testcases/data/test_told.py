@@ -50,6 +50,16 @@ def test_established_advance_of_the_urgent_pointer_is_told(reach, documented):
     documented("urgent_advance_told").judge(told.wait(1.0).outcome)
 
 
+@pytest.mark.measures("urgent_older_octet")
+def test_established_newer_urgent_data_leaves_the_older_in_the_stream(reach, documented):
+    """What is no longer urgent is read with the data around it."""
+    peer = reach(State.ESTABLISHED)
+    peer.send('UP. 1:6(5) ack 1 urg 5 "abcde"')
+    peer.send('UP. 6:11(5) ack 1 urg 5 "fghij"')
+    peer.fence()
+    documented("urgent_older_octet").judge(b"e" in (peer.socket.receive().wait(1.0).value or b""))
+
+
 @pytest.mark.measures("trouble_told")
 def test_established_application_hears_of_retransmissions_before_the_end(reach, documented):
     """When data was retransmitted several times, the application is told before it is given up."""
