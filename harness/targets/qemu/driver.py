@@ -158,6 +158,9 @@ class MachineDriver:
         """Try the settings in a scratch machine, and tell the facts."""
         assert self._shelf is not None
         answer = self._shelf.bare().answer
+        if answer["lacks"]:
+            options = " and ".join(answer["lacks"])
+            raise UsageError(f"{self._name}: the kernel needs {options}; modules: --modules DIR")
         names = self._names()
         world = self._open(1)
         try:

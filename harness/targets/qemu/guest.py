@@ -16,7 +16,8 @@ A wish and an answer are JSON objects behind their length:
     {"now", "captured": [[stamp, sent, base64]…], "replies": [[host, reply]…], "lost", "error",
      "known": for each host {sysctl: value}, once}
 
-The first answer tells what kernel it is: "release", "tick", "families", "namespaces", "sysctls".
+The first answer tells what kernel it is: "release", "tick", "families", "namespaces", "sysctls",
+and what it "lacks" that a link needs.
 """
 
 import base64
@@ -198,6 +199,7 @@ class Guest:
             "tick": time.clock_getres(_CLOCK_MONOTONIC_COARSE),
             "families": ["ipv4"] + ["ipv6"] * Path("/proc/sys/net/ipv6").exists(),
             "namespaces": Path("/proc/self/ns/net").exists(),
+            "lacks": lacks(),
             "sysctls": [
                 ".".join(path.relative_to("/proc/sys").parts)
                 for path in sorted(Path("/proc/sys/net").rglob("*"))
@@ -274,6 +276,16 @@ class Guest:
     def _keep(self, number: int, replies: list[Any]) -> None:
         self._replies += [[number, reply] for reply in replies]
         self._events += len(replies)
+
+
+def lacks() -> list[str]:
+    """Return the options of the kernel without which there is no link."""
+    found = [] if Path("/dev/net/tun").exists() else ["CONFIG_TUN"]
+    try:
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()
+    except OSError:
+        found.append("CONFIG_PACKET")
+    return found
 
 
 def control(request: int, value: bytes) -> None:
