@@ -14,11 +14,12 @@ from typing import Any, Self
 from harness.commands.common import CHECKOUT, DIFFERS, command, show
 from harness.documents.library import Library
 from harness.errors import HarnessError, UsageError
-from harness.reporting import effects, sweep
+from harness.reporting import effects, heatmap, sweep
+from harness.reporting.picture import drawing
 from harness.sweep import campaign as campaigns
 from harness.sweep.cell import Cell, Result
 from harness.sweep.estimate import Estimate
-from harness.sweep.spec import Spec, read
+from harness.sweep.spec import Spec, only, read
 from harness.sweep.store import Store
 from harness.targets import knobs
 
@@ -35,6 +36,7 @@ def add(commands: Any) -> None:
     parser = command(commands, "sweep", _sweep, "try many settings of many targets")
     parser.add_argument("spec", type=Path, metavar="SPEC.toml", help="what is to be tried")
     add = parser.add_argument
+    add("--target", action="append", metavar="NAME", help="of the spec's targets only these")
     add("--scheduler", metavar="ADDRESS", help="a Dask scheduler with workers (a cluster of ours)")
     add("--workers", type=_count, metavar="N", help="processes of our own cluster")
     add("--threads", type=_count, metavar="N", help="cells at a time that a worker waits for (4)")
@@ -51,7 +53,7 @@ def _count(text: str) -> int:
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    spec = read(options.spec)
+    spec = only(read(options.spec), options.target or ())
     folder = _folder(options.testcases)
     reports = options.reports or Path("reports", "sweeps", options.spec.stem)
     with Store(options.store or reports / "cells.sqlite") as store:
@@ -156,6 +158,7 @@ def _report(
         path.write_text(json.dumps(sweep.as_json(told, moved, together), indent=1) + "\n", "utf-8")
     except OSError as error:
         raise HarnessError(f"{path}: {error.strerror}; the results are in {store.path}") from None
+    _draw(campaign.spec.title, moved, reports)
     show(["", f"{len(told)} of {len(campaign.cells)} cells are in {store.path}, told in {path}"])
     if broken:
         reasons = list(dict.fromkeys(one.reason for one in broken.values()))
@@ -164,6 +167,19 @@ def _report(
             f"{len(broken)} cells could not be run; the same command tries them again"
         )
     return DIFFERS if any(True for cell in told for _ in cell.deviations()) else 0
+
+
+def _draw(title: str, moved: Sequence[effects.Effect], reports: Path) -> None:
+    """Draw the heat map, where there is what draws it and anything to draw."""
+    scene = heatmap.heatmap(title, moved, _documented(Library.load()))
+    if scene is None:
+        return
+    if not drawing.available():
+        show(["", f"no heat map is drawn: drawsvg is missing: {EXTRA}"])
+        return
+    path = reports / "heatmap.svg"
+    path.write_text(drawing.svg(scene), "utf-8")
+    show(["", f"the heat map is {path}"])
 
 
 def _told(cell: Cell, result: Result) -> sweep.Told:

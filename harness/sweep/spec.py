@@ -21,7 +21,7 @@ Testcases are named from the folder of testcases. A file stands for all that are
 import itertools
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,22 @@ def read(path: Path) -> Spec:
         raise UsageError(f"{path}: {error}") from None
     except _WrongError as error:
         raise UsageError(f"{path}: {error}") from None
+
+
+def only(spec: Spec, targets: Sequence[str]) -> Spec:
+    """Return a spec for some of its targets, if any are named; UsageError for one that it lacks."""
+    if not targets:
+        return spec
+    for name in targets:
+        if name not in spec.targets:
+            there = ", ".join(spec.targets)
+            raise UsageError(f"--target {name}: {spec.path} has {there}")
+    grids = (
+        replace(grid, targets=tuple(name for name in grid.targets if name in targets))
+        for grid in spec.grids
+    )
+    kept = tuple(grid for grid in grids if grid.targets)
+    return replace(spec, targets=tuple(dict.fromkeys(targets)), grids=kept)
 
 
 class _WrongError(Exception):
