@@ -11,5 +11,6 @@ pytest_plugins = (
     "harness.plugin.outcome",
     "harness.plugin.again",
     "harness.plugin.repeat",
+    "harness.plugin.sample",
     "harness.plugin.cells",
 )

@@ -1,8 +1,9 @@
 """Mutation: whether the catalogue notices a fault, told by models that have one each.
 
 A mutant is caught by a testcase in which a claim that it breaks deviates, and binds; or, where the
-claim only recommends, in which it is not followed any more. What else deviates must be of a topic that the fault concerns: else it is astray, and the testcase judges what
-it should not, or the list of mutants does not say what its fault does.
+claim only recommends, in which it is not followed any more. What else deviates must be of a topic
+that the fault concerns: else it is astray, and the testcase judges what it should not, or the list
+of mutants does not say what its fault does.
 """
 
 import json
