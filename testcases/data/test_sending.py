@@ -57,6 +57,15 @@ def test_established_cork_holds_small_segments_back(reach, documented):
     peer.expect("P. 6:11(5) ack 1", within=0.1, measure="cork_cleared")
 
 
+@pytest.mark.measures("nodelay_flushes_cork")
+def test_established_switching_nagle_off_sends_what_a_cork_holds(reach):
+    """TCP_NODELAY, once set, sends even what TCP_CORK holds back."""
+    peer = reach(State.ESTABLISHED, options={"TCP_CORK": 1})
+    peer.socket.send(5).wait(1.0)
+    peer.socket.set("TCP_NODELAY", 1)
+    peer.expect("P. 1:6(5) ack 1", within=0.1, measure="nodelay_flushes_cork")
+
+
 @pytest.mark.measures("push_last", "full_segments", "segments_sizes")
 def test_established_large_send_is_cut_into_full_segments(reach, documented):
     """A large send goes out in segments of the peer's MSS, and PSH stands on the last."""

@@ -130,3 +130,23 @@ def test_listen_reuseport_lets_two_listeners_share_the_connections(target, peer,
     peer.fence()
     outcomes = [call.wait(0.2).outcome for call in (first.accept(), other.accept())]
     documented("reuseport_listeners_reached").judge(outcomes.count("success"))
+
+
+@pytest.mark.tuned(migrate_requests=1)
+@pytest.mark.measures("migrated_connections")
+def test_established_connections_of_a_closed_listener_can_go_to_another(target, peer, documented):
+    """Told so, a stack hands what a closed listener has not accepted to another of the port."""
+    first = target.listen(2017, backlog=64, SO_REUSEPORT=1)
+    other = target.socket()
+    other.set("SO_REUSEPORT", 1)
+    other.bind(2017)
+    other.listen(64)
+    for _ in range(8):
+        caller = peer.another()
+        caller.send("S 0:0(0) <mss 1460>")
+        caller.expect("S. 0:0(0) ack 1")
+        caller.send(". 1:1(0) ack 1")
+    peer.fence()
+    first.close()
+    outcomes = [other.accept().wait(0.2).outcome for _ in range(8)]
+    documented("migrated_connections").judge(outcomes.count("success"))
