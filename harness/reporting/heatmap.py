@@ -44,7 +44,7 @@ def heatmap(
     height = top + len(rows) * (CELL / 2 + GAP) + _BOTTOM
     marks += _legend(height - _BOTTOM + 30)
     width = _LEFT + len(columns) * (CELL + GAP) + _LONGEST * _LETTER
-    return Scene(title, _says(moving), width, height, tuple(marks))
+    return Scene(width, height, title, _says(moving), tuple(marks))
 
 
 def _x(at: int) -> float:
