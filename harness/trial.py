@@ -55,6 +55,7 @@ class Trial:
     fixed: frozenset[str] = frozenset()
     timeline: Timeline = field(default_factory=Timeline)
     _world: World | None = None
+    _began: float = 0.0
     _link: Link | None = None
     _pair: bool = False
     _port: int = LISTENING_PORT
@@ -108,6 +109,13 @@ class Trial:
                 link, self.timeline, client=ends[0], server=ends[1], limit=self.limit
             )
         return self._observer
+
+    @property
+    def passed(self) -> float | None:
+        """Seconds that passed for the stack since its world was made, where time is virtual."""
+        if self._world is None or not self._world.clock.virtual:
+            return None
+        return self._world.clock.now() - self._began
 
     def trouble(self) -> str | None:
         """Say why nothing that was measured can be believed, or None."""
@@ -170,6 +178,7 @@ class Trial:
             self.judge.need(Capability.PAIR)
         self._pair = pair
         self._world = world = self.driver.world(pair=pair, knobs=self.knobs)
+        self._began = world.clock.now()
         self.capture.parent.mkdir(parents=True, exist_ok=True)
         # Captures lie in a folder of the reports, and are named from there.
         self.judge.pcap = str(Path(self.capture.parent.name, self.capture.name))

@@ -13,4 +13,5 @@ pytest_plugins = (
     "harness.plugin.repeat",
     "harness.plugin.sample",
     "harness.plugin.cells",
+    "harness.plugin.elapsed",
 )
