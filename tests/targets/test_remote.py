@@ -203,3 +203,13 @@ def test_an_agents_command_that_is_not_there_is_a_users_mistake():
     """The error names the program."""
     with pytest.raises(UsageError, match="/no/such/program"):
         Program(["/no/such/program"])
+
+
+def test_every_process_plays_the_peer_with_one_mac():
+    """A stack remembers the MAC, so it depends on the place alone; it is nobody's by purchase."""
+    wanted = read(GIVEN)
+    mac = driver._mac_for(wanted)
+    assert mac == driver._mac_for(read(GIVEN | {"remote-agent": "ssh host"}))
+    assert mac != driver._mac_for(read(GIVEN | {"remote-interface": "eth8"}))
+    assert mac.startswith("02:")
+    assert len(mac.split(":")) == 6
