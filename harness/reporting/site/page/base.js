@@ -76,8 +76,9 @@ const tcpspec = { views: {}, core: null };
 
   tcpspec.chooser = (label, choices, chosen, change) => {
     const h = tcpspec.element;
-    return h("label", {}, h("span", {}, label),
-      h("select", { onchange: (event) => change(event.target.value) },
+    const id = `field-${label.toLowerCase().replaceAll(" ", "-")}`;
+    return h("div", { class: "field" }, h("label", { for: id }, label),
+      h("select", { id, onchange: (event) => change(event.target.value) },
         choices.map(([value, text]) => h("option", { value, selected: value === chosen }, text))));
   };
 
@@ -85,7 +86,7 @@ const tcpspec = { views: {}, core: null };
     tcpspec.element("input", { type: "checkbox", checked, onchange: (event) => change(event.target.checked ? "1" : "") }),
     tcpspec.element("span", {}, label));
 
-  tcpspec.finder = (label, text, change) => tcpspec.element("label", { class: "finder" },
-    tcpspec.element("span", {}, label),
-    tcpspec.element("input", { type: "search", value: text ?? "", oninput: (event) => change(event.target.value) }));
+  tcpspec.finder = (label, text, change) => tcpspec.element("div", { class: "field finder" },
+    tcpspec.element("label", { for: "field-find" }, label),
+    tcpspec.element("input", { id: "field-find", type: "search", value: text ?? "", oninput: (event) => change(event.target.value) }));
 })();

@@ -21,9 +21,8 @@
     one.reason ? h("div", { class: "reason" }, one.reason) : null,
   ];
 
-  const measure = (claim, name, verdicts, expectation) => {
+  const measure = (claim, name, verdicts, expectation, anchors) => {
     const of = tcpspec.core.measureOf.get(name);
-    const seen = new Set();
     return h("section", { class: "panel" },
       h("h2", {}, h("a", { href: tcpspec.address("behaviour", { measure: name }) }, name)),
       h("p", { class: "quiet" }, of?.observes ?? ""),
@@ -31,9 +30,10 @@
       verdicts.length ? tcpspec.table(["target", "verdict", "observed", "documented", "testcase"],
         tcpspec.merged(verdicts).map((members) => {
           const one = members[0];
-          const anchor = seen.has(one.column.name) ? null : `on-${one.column.name}`;
-          seen.add(one.column.name);
-          return h("tr", { id: document.getElementById(anchor) ? null : anchor },
+          // A cell of the matrix leads to what it shows: the worst that a target did.
+          const anchor = anchors.get(one.column) === one.kind;
+          if (anchor) anchors.delete(one.column);
+          return h("tr", { id: anchor ? `on-${one.column.name}` : null },
             h("th", { scope: "row" }, one.column.name), h("td", {}, tcpspec.mark(one.kind)),
             h("td", {}, tcpspec.observed(one)), h("td", { class: "mono" }, one.documented), h("td", {}, tcpspec.stories(members)));
         }), { caption: `Observations of ${name}` }) : h("p", { class: "quiet" }, "not judged in these runs"));
@@ -45,6 +45,7 @@
       if (!claim) throw new Error(`There is no claim ${id} in these runs.`);
       const document_ = tcpspec.core.documentOf.get(claim.document);
       const groups = tcpspec.group(claim.verdicts, (one) => one.measure.name);
+      const anchors = new Map([...tcpspec.group(claim.verdicts, (one) => one.column)].map(([column, members]) => [column, tcpspec.worst(members)]));
       const names = [...new Set([...Object.keys(claim.expects), ...groups.keys()])];
       return [
         h("h1", {}, claim.id, " ", claim.strength ? h("span", { class: "strength" }, claim.strength) : null),
@@ -52,7 +53,7 @@
         h("p", { class: "quiet" }, document_?.title ?? claim.document, claim.place ? `, ${claim.place}` : "", claim.url ? [" · ", tcpspec.outside(claim.url, "read it there")] : null,
           claim.topic ? [" · ", h("a", { href: tcpspec.address("matrix", { topic: claim.topic }) }, claim.topic)] : null),
         claim.why ? h("p", { class: "notice" }, `${claim.status}: ${claim.why}`) : null,
-        names.map((name) => measure(claim, name, groups.get(name) ?? [], claim.expects[name])),
+        names.map((name) => measure(claim, name, groups.get(name) ?? [], claim.expects[name], anchors)),
       ];
     },
   };

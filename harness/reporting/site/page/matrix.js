@@ -46,7 +46,7 @@
       if (!verdicts.length && !(p.all && !p.binding && !was && !p.verdict)) continue;
       const cells = columns.map((column) => verdicts.filter((one) => one.column === column));
       if (p.differ) {
-        const worst = new Set(cells.map(tcpspec.worst));
+        const worst = new Set(cells.map(tcpspec.worst).filter(Boolean));
         if (worst.size < 2) continue;
       }
       rows.push({ claim, cells });
@@ -70,7 +70,7 @@
     if (!rows.length) return [h("p", { class: "notice" }, "No claim fits these filters.")];
     const groups = tcpspec.group(rows, (row) => row.claim.document);
     return [h("div", { class: "scroll matrix-frame", tabindex: "0", role: "region", "aria-label": "Matrix of claims and targets" },
-      h("table", { class: "matrix" },
+      h("table", { class: "matrix", style: `--targets:${columns.length}` },
         h("caption", { class: "unseen" }, "Claims of documents, and what each target does"),
         h("thead", {}, h("tr", {}, h("th", { scope: "col" }, tcpspec.counted(rows.length, "claim")),
           columns.map((column) => h("th", { scope: "col", class: "target", title: column.stack }, h("span", {}, column.name))))),
@@ -129,9 +129,16 @@
       const fill = () => {
         const found = filtered(core, parameters);
         place.replaceChildren(...body(core, found));
+        fit();
         count.textContent = tcpspec.counted(found.rows.length, "claim");
       };
       // A filter changes the address and the rows, and leaves the field that has the focus.
+      // A table that is wider than its place scrolls in a frame; else the page scrolls, under its head.
+      const fit = () => {
+        const frame = place.querySelector(".matrix-frame");
+        if (frame) frame.classList.toggle("narrow", frame.firstChild.scrollWidth > place.clientWidth);
+      };
+      new ResizeObserver(fit).observe(place);
       const change = (changes) => {
         parameters = { ...parameters, ...changes };
         history.replaceState(null, "", tcpspec.address("matrix", parameters));

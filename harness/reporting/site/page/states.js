@@ -7,7 +7,12 @@
 
   const kindOf = (cell) => KINDS.filter((kind) => cell === kind || cell.startsWith(`${kind} `) || cell.startsWith(`${kind},`))
     .sort((one, other) => other.length - one.length)[0] ?? "other";
-  const wordsOf = (measure) => measure.replace(/^matrix_/, "").replaceAll("_", " ");
+  // matrix_fin_wait_1_close is FIN-WAIT-1, by close().
+  const wordsOf = (measure) => {
+    const [, state, how] = /^matrix_(.*?)(?:_(active|passive|close|shutdown))?$/.exec(measure) ?? ["", measure, ""];
+    const by = { active: ", active open", passive: ", passive open", close: ", close()", shutdown: ", shutdown()" };
+    return `${state.toUpperCase().replaceAll("_", "-")}${by[how] ?? ""}`;
+  };
   const flagsOf = (done) => (done.startsWith("nothing") ? "∅" : done.split(/[ ,]/)[0]);
 
   const overview = (data, column, chosen) => tcpspec.table(["state", ...KINDS],
