@@ -45,7 +45,7 @@ INTERFACE = "eth0"
 # Numbers of interfaces, which begin at 1 in each namespace; far from those, so that a carrier is
 # noticed at once (see network.py).
 _BRIDGE, _PAIR = 1 << 20, 1 << 21
-_QUIET = "net.ipv6.conf.default.disable_ipv6"
+_QUIET = {f"net.ipv6.conf.{which}.disable_ipv6": "1" for which in ("all", "default")}
 _GREETING_TYPE = 0x88B5
 _GREETING = struct.pack("!6s6sH46x", b"\xff" * 6, bytes.fromhex("0200000000fe"), _GREETING_TYPE)
 _GREETING_WITHIN = 5.0
@@ -107,6 +107,8 @@ class Stack:
         tty.setraw(line)
         outside = inside.Netlink()
         inside.new_namespace()
+        # An interface takes its settings when it is made.
+        inside.write_sysctls(self._order["ground"], all_=False)
         number = self._card["device"]
         near = _PAIR + number
         outside.add_pair(near, INTERFACE, os.open("/proc/self/ns/net", os.O_RDONLY))
@@ -123,7 +125,6 @@ class Stack:
             outside.delete(near)
 
     def _configure(self, links: Any) -> None:
-        inside.write_sysctls(self._order["ground"], all_=False)
         index = socket.if_nametoindex(INTERFACE)
         offload.switch_off(INTERFACE)
         links.set_up(socket.if_nametoindex("lo"))
@@ -242,7 +243,7 @@ def prepare(config: dict[str, Any]) -> Any:
     Path("/proc/sys/kernel/modprobe").write_text("\n", encoding="ascii")
     modules = inside.Modules(config["modules"])
     modules.load(["ipv6", "veth", "bridge"])
-    inside.write_sysctls({_QUIET: "1"}, all_=False)
+    inside.write_sysctls(_QUIET, all_=False)
     links = inside.Netlink()
     for number, device in enumerate(("vec0", "vec1")):
         links.add_bridge(_BRIDGE + number)
