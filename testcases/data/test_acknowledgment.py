@@ -91,9 +91,10 @@ def holes(peer, target):
     peer.send(f"P. 1:1401(1400) ack 1 {stamps}")
     peer.expect(". 1:1(0) ack 1401", within=1.0)
     accepted.set("TCP_QUICKACK", 0)
-    for number in range(20):
-        at = 1501 + 100 * number
-        peer.send(f"P. {at}:{at + 100}(100) ack 1 {stamps}")
+    with peer.at_once():
+        for number in range(20):
+            at = 1501 + 100 * number
+            peer.send(f"P. {at}:{at + 100}(100) ack 1 {stamps}")
     peer.wait(0.3)
     return len(peer.history(". 1:1(0) ack 1401 <sack *,...>").stamps)
 
