@@ -6,7 +6,6 @@ does not depend on the host's. Between two wishes the machine is stopped, by the
 one instruction (see `guest`), and its clock with it.
 """
 
-import contextlib
 import functools
 import json
 import mmap
@@ -19,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from harness.errors import HarnessError, Inconclusive
 from harness.targets.qemu import mailbox
@@ -83,27 +82,30 @@ class Machine:
     """One QEMU process. `private` memory is the machine's own copy of the file's."""
 
     def __init__(self, boot: Boot, memory: Path, *, private: bool, incoming: bool) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="tcpspec-qemu-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._monitor, theirs = socket.socketpair()
         self._rest = b""
+        self._said: list[BinaryIO] = []
+        self._last_words = ""
+        folder = Path(tempfile.mkdtemp(prefix="tcpspec-qemu-"))
         try:
-            with (self._folder / "mailbox").open("w+b") as file:
+            with (folder / "mailbox").open("w+b") as file:
                 file.truncate(mailbox.SIZE)
                 self._mailbox = mmap.mmap(file.fileno(), mailbox.SIZE)
-            words = _words(boot, self._folder, memory, private=private, monitor=theirs.fileno())
+            for name in ("complaints", "console"):
+                self._said.append((folder / name).open("w+b"))
+            words = _words(boot, folder, memory, private=private, monitor=theirs.fileno())
             if incoming:
                 words += ["-incoming", "defer"]
-            with (self._folder / "complaints").open("wb") as complaints:
-                self._process = subprocess.Popen(
-                    words,
-                    pass_fds=[theirs.fileno()],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=complaints,
-                    # What a terminal sends to the run's process group must not reach it.
-                    start_new_session=True,
-                )
+            self._process = subprocess.Popen(
+                words,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._said[0],
+                # What a terminal sends to the run's process group must not reach it.
+                start_new_session=True,
+            )
             theirs.close()
             deadline = time.monotonic() + LIMIT
             self._until(lambda said: "QMP" in said, deadline)
@@ -112,6 +114,9 @@ class Machine:
             theirs.close()
             self.close()
             raise
+        finally:
+            # QEMU has opened what is in there, and what is left behind by nobody needs no tidying.
+            shutil.rmtree(folder, ignore_errors=True)
 
     @classmethod
     def boot(cls, boot: Boot, memory: Path) -> tuple["Machine", dict[str, Any]]:
@@ -184,11 +189,10 @@ class Machine:
 
     def console(self) -> str:
         """Return the last lines that the kernel printed, and what QEMU complained of."""
-        found: list[str] = []
-        for name in ("complaints", "console"):
-            with contextlib.suppress(OSError):
-                text = (self._folder / name).read_text("utf-8", errors="replace")
-                found += [line.rstrip() for line in text.splitlines() if line.strip()][-_SHOWN:]
+        found: list[str] = [] if self._said else [self._last_words]
+        for file in self._said:
+            text = _last_octets(file).decode("utf-8", errors="replace")
+            found += [line.rstrip() for line in text.splitlines() if line.strip()][-_SHOWN:]
         return "\n".join(found)
 
     def close(self) -> None:
@@ -198,7 +202,9 @@ class Machine:
             process.kill()
             process.wait()
         self._monitor.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._last_words = self.console()
+        while self._said:
+            self._said.pop().close()
 
     def _ignore_memory(self) -> None:
         # The memory is a file already: it need not be written into the state once more.
@@ -249,6 +255,11 @@ class Machine:
         self.close()
         last = console.splitlines()[-1] if console else "its console is empty"
         return Inconclusive(f"the virtual machine {what}: {last}\n\nconsole:\n{console}")
+
+
+def _last_octets(file: BinaryIO) -> bytes:
+    end = os.fstat(file.fileno()).st_size
+    return os.pread(file.fileno(), 1 << 16, max(0, end - (1 << 16)))
 
 
 def recipe() -> bytes:
