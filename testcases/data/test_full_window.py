@@ -4,18 +4,25 @@ import pytest
 
 from harness import State
 
+CE = 3
+
 
 def fill(reach):
     """Fill the receive buffer of an application that does not read; return peer and next number."""
     peer = reach(State.ESTABLISHED, options={"SO_RCVBUF": 4096})
-    window, at = peer.history("S.").newest.window, 1
+    return peer, filled(peer, peer.history("S.").newest.window)
+
+
+def filled(peer, window):
+    """Send as much as the window takes; return the next number."""
+    at = 1
     while window:
         size = min(window, 536)
         peer.send(f"P. {at}:{at + size}({size}) ack 1")
         at += size
         window = peer.expect(f". 1:1(0) ack {at}", skip=[f". ack {at - size}"]).window
     peer.discard()
-    return peer, at
+    return at
 
 
 @pytest.mark.measures("closed_window_stays")
@@ -28,6 +35,20 @@ def test_established_window_of_a_full_buffer_stays_closed(reach, documented):
         windows.append(peer.expect(". *:*(*) ack *", within=1.0).window)
         peer.wait(0.6)
     documented("closed_window_stays").judge(windows == [0] * 4)
+
+
+@pytest.mark.tuned(ecn=1)
+@pytest.mark.measures("marked_probe_answer")
+def test_established_mark_of_congestion_on_a_probe_is_answered(target, peer):
+    """A window probe that met congestion is answered with an echo of it."""
+    listener = target.listen(2017, options={"SO_RCVBUF": 4096})
+    peer.send("SEW 0:0(0) <mss 536>")
+    window = peer.expect("SE. 0:0(0) ack 1").window
+    peer.send(". 1:1(0) ack 1")
+    listener.accept().wait(1.0)
+    at = filled(peer, window)
+    peer.send(f". {at}:{at + 1}(1) ack 1", tos=CE)
+    peer.expect(f".E 1:1(0) ack {at}", measure="marked_probe_answer")
 
 
 @pytest.mark.measures("probe_then_ack", "probe_then_reading")

@@ -20,12 +20,13 @@ def silent(reach, option, **more):
     return peer, reading
 
 
-@pytest.mark.measures("asked_own_timeout")
+@pytest.mark.measures("asked_own_timeout", "asked_own_timeout_states")
 def test_established_user_timeout_of_the_application_is_kept(reach, documented):
     """A timeout that the application has set is not changed by what the peer asks for."""
     peer, reading = silent(reach, MINUTES, options={"TCP_USER_TIMEOUT": 1500})
     peer.wait_until(reading.finished, within=8.0)
     documented("asked_own_timeout").judge(reading.outcome, after=reading.elapsed)
+    documented("asked_own_timeout_states").judge([peer.state()])
 
 
 @pytest.mark.tuned(data_retries=3)
