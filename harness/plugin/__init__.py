@@ -10,6 +10,7 @@ pytest_plugins = (
     "harness.plugin.fixtures",
     "harness.plugin.outcome",
     "harness.plugin.again",
+    "harness.plugin.ktap",
     "harness.plugin.repeat",
     "harness.plugin.sample",
     "harness.plugin.cells",
