@@ -18,18 +18,34 @@ WORKERS ?= $(if $(filter-out qemu%,$(TARGET)),$(if $(filter documented,$(TIMERS)
 # Every worker would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: conformance test check setup packages kernels clean
+.PHONY: conformance test browser check setup packages kernels clean
 
+# Whatever came of it, what was found is a site to look at in $(REPORTS)/site.
 conformance: setup packages kernels
+	@status=0; set -x; \
 	$(BIN)/pytest testcases $(addprefix --target ,$(TARGET)) --timers $(TIMERS) \
-		$(addprefix --sysctl-from ,$(PROFILE)) -n $(WORKERS) --reports $(REPORTS) --alluredir $(REPORTS)/allure-results \
-		--clean-alluredir --junit-xml $(REPORTS)/junit.xml $(PYTEST_ARGS)
+		$(addprefix --sysctl-from ,$(PROFILE)) -n $(WORKERS) --reports $(REPORTS) \
+		--alluredir $(REPORTS)/allure-results --clean-alluredir \
+		--junit-xml $(REPORTS)/junit.xml $(PYTEST_ARGS) || status=$$?; \
+	[ $$status -gt 1 ] || $(BIN)/tcpspec report $(REPORTS) --only site || true; \
+	exit $$status
 
 # The whole catalogue too, on a model of RFC 9293: in virtual time, without root.
 test: setup
 	$(BIN)/pytest tests -n 2 $(PYTEST_ARGS)
 	$(BIN)/pytest testcases --target model-rfc9293 --timers documented --strict -n 2 \
 		--reports $(REPORTS)/model $(PYTEST_ARGS)
+
+# Pages in a real browser: with Chromium and npm, which apt installs here where it can.
+browser: setup
+	@command -v chromium >/dev/null && command -v npm >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium npm fonts-dejavu-core; \
+	else \
+		echo "this needs a browser and npm: run 'apt-get install chromium npm' as root, then make again"; exit 1; \
+	fi
+	$(BIN)/python -c 'from harness.reporting.allure3 import program; program.install(development=True)'
+	$(BIN)/pytest tests/browser $(PYTEST_ARGS)
 
 check: setup
 	$(BIN)/ruff check
@@ -44,7 +60,7 @@ $(VENV)/.complete: pyproject.toml
 		{ echo "tcpspec needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 …"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || \
 		{ echo "no virtual environment can be made: apt-get install python3-venv"; exit 1; }
-	$(BIN)/pip install --quiet --editable '.[dev]'
+	$(BIN)/pip install --quiet --editable '.[dev,report]'
 	@touch $@
 
 # What a kind of target needs of Debian, found by the first word of its name.
