@@ -131,9 +131,9 @@ class Trial:
         """Return what the testcase comes to, and complete the capture: no more will be observed."""
         try:
             self._look()
-        except Inconclusive as reason:
+        except Inconclusive as error:
             # A stack that has died while a call was under way.
-            self.judge.distrust(str(reason))
+            self.judge.distrust(str(error))
         if reason := self.trouble():
             self.judge.distrust(reason)
         self._complete = True
