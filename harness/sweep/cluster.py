@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import socket
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +12,9 @@ from typing import Any, Self
 
 import dask
 from distributed import Client, LocalCluster, WorkerPlugin, as_completed
+from distributed.comm.addressing import parse_address, parse_host_port
 from distributed.comm.core import CommClosedError
+from distributed.comm.registry import backends
 from distributed.scheduler import KilledWorker
 
 from harness.errors import HarnessError, UsageError
@@ -107,6 +110,7 @@ class Cluster:
 
     def _connected(self, scheduler: str) -> Client:
         try:
+            _knock(scheduler)
             client = self._ends.enter_context(
                 Client(scheduler, timeout=CONNECTS_WITHIN, set_as_default=False)
             )
@@ -173,6 +177,17 @@ class Cluster:
                     continue
                 del futures[future.key]
                 yield name, value
+
+
+def _knock(scheduler: str) -> None:
+    """Raise OSError or ValueError where nobody listens: Dask's client would go on trying."""
+    protocol, place = parse_address(scheduler)
+    if protocol not in backends:
+        raise ValueError(f"there is no protocol {protocol}")
+    if protocol in {"tcp", "tls"}:
+        host, port = parse_host_port(place, 8786)
+        with socket.create_connection((host, port), timeout=CONNECTS_WITHIN):
+            pass
 
 
 def _missing(dask_worker: Any) -> dict[str, str | None]:

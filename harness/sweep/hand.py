@@ -47,7 +47,11 @@ class Hand:
         self._files = contextlib.ExitStack()
         folder = self._files.enter_context(tempfile.TemporaryDirectory(prefix="tcpspec-hand-"))
         self._said = self._files.enter_context(_said(folder))
-        self._process, self._requests, self._answers = self._started(folder)
+        try:
+            self._process, self._requests, self._answers = self._started(folder)
+        except BaseException:
+            self._files.close()
+            raise
         self._rest = b""
         try:
             self.ready: dict[str, Any] = self._read(STARTS_WITHIN)
@@ -79,6 +83,9 @@ class Hand:
     def _started(self, reports: str) -> tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes]]:
         job = self._job
         folder = _folder(job.folder)
+        for one in job.testcases:
+            if not (folder / one.partition("::")[0]).exists():
+                raise UsageError(f"{one}: there is no such file of testcases in {folder}")
         theirs_in, ours_out = os.pipe()
         ours_in, theirs_out = os.pipe()
         words = [sys.executable, "-m", "pytest"]
