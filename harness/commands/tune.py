@@ -26,7 +26,7 @@ CHANGES = "changes.json"
 PATIENCE = 12.0
 """Seconds for which anything is watched, so that the whole check takes half a minute."""
 
-HUNG = 300.0
+HUNG = 600.0
 _MISTAKE = 4
 _SCREEN = 40
 WIDTH = 100
