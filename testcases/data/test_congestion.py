@@ -107,6 +107,8 @@ def test_established_selective_acknowledgments_spare_what_has_arrived(reach, doc
     """What was selectively acknowledged is not sent again, unless its receiver dropped it."""
     peer = reach(State.ESTABLISHED, options=RENO, syn=SELECTIVE)
     peer.socket.send(5 * SIZE)
+    # A stack may keep room for options that it does not send: then nothing below is about it.
+    peer.expect(f". 1:{1 + SIZE}({SIZE}) ack 1")
     flight(peer, acknowledge=False)
     for last in range(2, 6):
         peer.send(f". 1:1(0) ack 1 <nop,nop,sack {1 + SIZE}:{1 + last * SIZE}>")
