@@ -52,7 +52,7 @@ class Times:
         yield from self.instants
         for low, high in self.ranges:
             yield low
-            yield 0.0 if high == math.inf else high
+            yield low * 1.2 if high == math.inf else high
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ def _ticks(axis: Axis, bottom: float) -> Iterator[Mark]:
 
 def _row(row: Row, y: float, axis: Axis, *, seen: bool) -> Iterator[Mark]:
     middle = y + ROW / 2
-    yield Text(8, y + 16, cut(row.name, 46), f"name {row.kind}")
+    yield Text(8, y + 16, cut(row.name, 42), f"name {row.kind}")
     yield Text(8, y + 30, cut(row.words, 54), "words")
     yield Line(LEFT, middle, RIGHT, middle, "base")
     for times in row.times:

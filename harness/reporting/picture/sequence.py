@@ -70,6 +70,11 @@ class _Strip:
                 Text(self.x + self.side * 12, y + 4, str(state), "state", self.anchor)
             )
 
+    def leave(self, y: float) -> None:
+        """Take note that there is no connection any more."""
+        self.close(y)
+        self.said, self.end.state = None, State.CLOSED
+
     def close(self, y: float) -> None:
         """Draw the state that lasted until a height."""
         if self.said is not None and y > self.since:
@@ -130,6 +135,8 @@ class _Diagram:
         strip = self.strips[0] if client else self.strips[1]
         if self.story.pair:
             text = text.removeprefix("client: ").removeprefix("server: ")
+        if "connect(" in text and " = E" in text and strip.said is State.SYN_SENT:
+            strip.leave(y)
         if text.startswith("listen(") and not self.several:
             strip.end.listens()
             strip.follow(y, written=False)
@@ -167,8 +174,7 @@ class _Diagram:
             strip.end.state = State(name)
             strip.follow(y, written=False)
         elif strip.said is State(name):
-            strip.close(y)
-            strip.said, strip.end.state = None, State.CLOSED
+            strip.leave(y)
 
 
 def scene(story: Story, *, left: str, right: str) -> Scene:
