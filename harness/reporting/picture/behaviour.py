@@ -23,7 +23,7 @@ from harness.reporting.picture.scene import Box, Dot, Line, Mark, Scene, Text
 from harness.reporting.text import counted, cut
 
 WIDTH = 960
-LEFT, RIGHT = 330, 936
+LEFT, RIGHT = 356, 936
 """Between what pixels time runs; names stand before."""
 
 ROW, HEAD = 38, 30
@@ -189,7 +189,7 @@ def _ticks(axis: Axis, bottom: float) -> Iterator[Mark]:
 
 def _row(row: Row, y: float, axis: Axis, *, seen: bool) -> Iterator[Mark]:
     middle = y + ROW / 2
-    yield Text(8, y + 16, cut(row.name, 42), f"name {row.kind}")
+    yield Text(8, y + 16, cut(row.name, 46), f"name {row.kind}")
     yield Text(8, y + 30, cut(row.words, 54), "words")
     yield Line(LEFT, middle, RIGHT, middle, "base")
     for times in row.times:
