@@ -67,6 +67,24 @@ def test_a_fence_without_an_answer_takes_a_second(family):
     assert made.clock.now() == pytest.approx(before + 1.0)
 
 
+def test_a_fence_stands_behind_what_waited_for_a_mac():
+    """Who asked for a MAC meanwhile has something to say that the first answer overtook."""
+    made = scene()
+    reply = made.far.reply
+    heard = []
+
+    def asks_first(message):
+        heard.append(message.rest)
+        made.bench.station.answered += len(heard) == 1
+        reply(message)
+
+    made.far.reply = asks_first
+    assert made.bench.fence()
+    assert len(heard) == 2
+    assert made.bench.fence()
+    assert len(heard) == 3
+
+
 def test_what_is_neither_tcp_nor_icmp_is_not_seen():
     """Other datagrams, and echo requests of the harness, leave no trace in the timeline."""
     made = scene()
