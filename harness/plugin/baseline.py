@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.judgement.verdict import Judgement
-from harness.plugin.options import run_of, usage
+from harness.plugin.options import run_of
 from harness.reporting import attribution, baseline
 from harness.reporting.attribution import Explained
 from harness.reporting.changes import Changes
@@ -24,13 +24,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("tcpspec").addoption(
         "--baseline", metavar="NAME", help="fail what is not as in a baseline (baselines/NAME.txt)"
     )
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Refuse a baseline that cannot be read before anything starts."""
-    with usage():
-        baseline_of(session.config)
 
 
 def baseline_of(config: pytest.Config) -> baseline.Baseline | None:

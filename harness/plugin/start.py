@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.order import NICENESS, YIELDS
+from harness.plugin.baseline import baseline_of
 from harness.plugin.collector import Collector
 from harness.plugin.options import run_of, usage
 from harness.plugin.profile import profile_of
@@ -28,6 +29,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if config.option.collectonly or not _about_testcases(config):
         return
     with usage():
+        baseline_of(config)
         profile_of(config)  # the host's network is left behind with what comes next
         if any(driver(name).privileged for name in config.option.target or ["netns"]):
             ensure_privileges()
