@@ -434,3 +434,13 @@ def test_a_stale_entry_is_told_below_a_deviation(ledger):
     text = judging.conclude().text.splitlines()
     assert text[0] == "kernel:wait on netns: 60 s is documented, 241 s was observed"
     assert text[-1].endswith("remove the entry")
+
+
+def test_a_model_that_has_no_such_knob_does_not_break_what_is_said_of_it():
+    """A model has less than the real stack: so much is unsupported."""
+    about = dataclasses.replace(facts(), model=True, defaults={}, effective={})
+    judging = judge(about)
+    judging("ladder").judge([3.0, 3.0])
+    found = {one.claim: one for one in judging.judgements}
+    assert found["kernel:default"].verdict is Verdict.UNSUPPORTED
+    assert "netns has no knob" in found["kernel:default"].reason

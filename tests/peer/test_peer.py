@@ -8,6 +8,7 @@ from scapy.layers.inet import TCP
 
 from harness.endpoint import Endpoint
 from harness.errors import Inconclusive, Unsupported, UsageError
+from harness.peer.peer import Ladder
 from harness.segment import codec
 from harness.segment.notation import parse_segment, write
 from harness.segment.problem import Problem
@@ -573,3 +574,19 @@ def test_what_happens_at_once_takes_no_time_to_speak_of(seconds, fits):
     expected = contextlib.nullcontext() if fits else pytest.raises(Inconclusive, match="at once")
     with expected, peer.at_once():
         peer.wait(seconds)
+
+
+def test_a_ladder_without_segments_has_no_beginning():
+    """What did not come cannot be timed: that is no error of the harness."""
+    empty = Ladder((), ())
+    with pytest.raises(Inconclusive, match="no segment came of those that are timed"):
+        _ = empty.began
+    with pytest.raises(Inconclusive, match="no segment came of those that are looked at"):
+        _ = empty.newest
+
+
+def test_a_ladder_begins_with_its_first_and_ends_with_its_last():
+    """Stamps and segments are in the order in which they came."""
+    first, last = parse_segment("S 0:0(0)"), parse_segment("R 1:1(0)")
+    ladder = Ladder((1.0, 3.0), (first, last))
+    assert (ladder.began, ladder.newest) == (1.0, last)

@@ -477,3 +477,16 @@ def test_sockets_begin_with_the_options_that_are_wanted_of_all():
         assert value(held, "sysctl", name=name) == usual
     finally:
         held.close()
+
+
+def test_a_socket_is_finished_at_the_end_of_the_file(held):
+    """All is read, and sending is shut down before anybody is asked."""
+    one, other = pair(held)
+    assert held.handle({"id": 7, "op": "finish", "socket": one}) == []
+    value(held, "send", socket=other, text="hello")
+    assert held.poll() == []
+    value(held, "shutdown", socket=other, how="write")
+    assert select.select([held.fileno()], [], [], 1)[0]
+    [reply] = held.poll()
+    assert (reply["id"], reply["value"], reply["error"]) == (7, 5, None)
+    assert octets(ask(held, "receive", socket=other)) == b""

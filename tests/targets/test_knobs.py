@@ -103,3 +103,29 @@ def test_the_knobs_of_linux_shrink_the_timers_that_claims_wait_for():
     assert knobs.tuned()["keepalive_time"] == 2
     assert set(knobs.tuned()) < set(knobs.by_name)
     assert knobs.values({"net.ipv4.tcp_rto_min_us": "200000"}) == {"rto_min": 0.2}
+
+
+ABSENT = """
+[knobs.probe]
+sysctl = "net.ipv4.tcp_probe"
+unit = "count"
+absent = 0
+"""
+
+
+def test_a_knob_is_missing_unless_its_absence_is_what_is_asked_for():
+    """What only shortens a wait is not needed either."""
+    knobs = parse(SMALL + ABSENT, "small.toml")
+    assert knobs.missing({"probe": 0}, {}, ()) is None
+    assert knobs.missing({"probe": 1}, {}, ()) == "probe"
+    assert knobs.missing({"probe": 1}, {"probe": 0.0}, ()) is None
+    assert knobs.missing({"patience": 1}, {}, ()) is None
+    assert knobs.missing({"probe": 1}, {}, ("net.ipv4.tcp_probe",)) is None
+    with pytest.raises(HarnessError, match="no knob is called 'other'"):
+        knobs.missing({"other": 1}, {}, ())
+
+
+def test_what_a_stack_without_a_knob_does_is_a_number():
+    """A text is refused."""
+    with pytest.raises(HarnessError, match="absent is 'no', not a number"):
+        parse(ABSENT.replace("absent = 0", "absent = 'no'"), "small.toml")
