@@ -11,6 +11,7 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -159,6 +160,8 @@ class Machine:
             self._process.wait()
         for line in self._lines:
             line.close()
+        # The launcher does this, unless somebody has killed it.
+        shutil.rmtree(self._folder, ignore_errors=True)
         self._last_words = self.console()
         os.close(self._printed)
         self._printed = -1
