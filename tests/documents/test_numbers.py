@@ -67,7 +67,7 @@ def found(tmp_path_factory):
         env=os.environ | {"TCPSPEC_CHANGES": str(changes)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )  # fmt: skip
     seen = changes.with_suffix(".found")
