@@ -37,14 +37,23 @@ def baseline_of(config: pytest.Config) -> baseline.Baseline | None:
 
 def compare(config: pytest.Config, judgements: Iterable[Judgement]) -> list[Explained]:
     """Return what is not as in the baseline, with what explains it; nothing without a baseline."""
+    return _compared(config, judgements)[0]
+
+
+def _compared(
+    config: pytest.Config, judgements: Iterable[Judgement]
+) -> tuple[list[Explained], list[Explained]]:
+    """Return what is not as in the baseline, and what was not reached."""
     known = baseline_of(config)
     if known is None:
-        return []
+        return [], []
     library = run_of(config).library
-    return [
-        attribution.explain(change, library, known.stacks[change.now.target])
-        for change in baseline.changes(known, baseline.lines_of(judgements))
-    ]
+    return attribution.reached(
+        [
+            attribution.explain(change, library, known.stacks[change.now.target])
+            for change in baseline.changes(known, baseline.lines_of(judgements))
+        ]
+    )
 
 
 def changes(config: pytest.Config, run: Run, judgements: Sequence[Judgement]) -> Changes | None:
@@ -52,7 +61,7 @@ def changes(config: pytest.Config, run: Run, judgements: Sequence[Judgement]) ->
     known = baseline_of(config)
     if known is None:
         return None
-    found = compare(config, judgements)
+    found, lost = _compared(config, judgements)
     lines = baseline.lines_of(judgements)
     changed: dict[str, tuple[str, str]] = {}
     for facts in run.facts.values():
@@ -82,6 +91,7 @@ def changes(config: pytest.Config, run: Run, judgements: Sequence[Judgement]) ->
         attribution.still(changed, found, measured, run.library),
         len(lines.keys() & known.lines.keys()),
         len(lines.keys() - known.lines.keys()),
+        tuple(dict.fromkeys(one.change.now.measure for one in lost)),
     )
 
 

@@ -11,9 +11,11 @@ import itertools
 import json
 import os
 import queue
+import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +30,9 @@ from harness.plugin.outcome import AGAIN, OURS
 from harness.run import Run
 
 CELLS = "cells"
+
+FOLDER = "tcpspec-hand-"
+"""How the folder of a session's reports begins, if it was made for the session alone."""
 
 _LEFT_OUT = frozenset({"testcase", "target", "family", "pcap"})
 """What the cell itself says of each of its judgements; captures are not kept."""
@@ -46,15 +51,17 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if session.testsfailed:
         return None  # pytest says which file it could not collect
     requests, answers = map(int, session.config.getoption(CELLS).split(","))
+    reports = run_of(session.config).reports
     with os.fdopen(answers, "w", encoding="ascii") as out:
         service = _Service(session)
-        for told in itertools.chain([service.ready()], map(service.answer, _lines(requests))):
+        asked = map(service.answer, _lines(requests, reports))
+        for told in itertools.chain([service.ready()], asked):
             out.write(json.dumps(told) + "\n")
             out.flush()
     return True
 
 
-def _lines(descriptor: int) -> Iterator[Mapping[str, Any]]:
+def _lines(descriptor: int, reports: Path) -> Iterator[Mapping[str, Any]]:
     """Yield requests; the process ends at once when whoever asks has gone, busy or not."""
     waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
 
@@ -62,6 +69,9 @@ def _lines(descriptor: int) -> Iterator[Mapping[str, Any]]:
         with os.fdopen(descriptor, encoding="ascii") as requests:
             for line in requests:
                 waiting.put(line)
+        # Whoever made the folder may have been killed.
+        if reports.name.startswith(FOLDER):
+            shutil.rmtree(reports, ignore_errors=True)
         os._exit(0)
 
     threading.Thread(target=read, daemon=True).start()

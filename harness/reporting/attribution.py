@@ -85,6 +85,25 @@ def explain(change: Change, library: Library, stack: Stack) -> Explained:
     return Explained(change, tuple(causes), tuple(contradicted))
 
 
+def reached(found: Sequence[Explained]) -> tuple[list[Explained], list[Explained]]:
+    """Divide changes into those that were measured, and what no testcase got as far as.
+
+    Where a testcase waits in vain for what a setting has made long, what it observes then is of
+    another state than it means, or it observes nothing.
+    """
+    cut = {_testcase(one) for one in found if one.causes and one.change.cut}
+    lost = [
+        one
+        for one in found
+        if _testcase(one) in cut and not any(cause.claims for cause in one.causes)
+    ]
+    return [one for one in found if one not in lost], lost
+
+
+def _testcase(one: Explained) -> tuple[str, str, str]:
+    return one.change.now.place[:3]
+
+
 def _computes(
     claim: Claim,
     judged: Judged,

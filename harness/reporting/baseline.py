@@ -31,6 +31,9 @@ HEAD = (
     "# target | family | testcase | measure | observed | verdicts | knobs\n"
 )
 ANY = "any"
+_OPEN = "more than "
+_FRESH = re.compile(r"(?<=TS val )\d+( ecr )\d+")
+"""What is another number each time: of timestamps it only counts that they are there."""
 PATIENCE = "s of patience"
 """The end of every reason that says for how long something was waited for in vain."""
 _BESIDE, _BAR, _NOTHING, _WHEEL = " || ", " | ", "-", "wheel"
@@ -93,6 +96,11 @@ class Change:
     verdicts: Mapping[str, tuple[Verdict, Verdict]]
 
     @property
+    def cut(self) -> bool:
+        """Whether it was watched for less time than it takes."""
+        return PATIENCE in self.now.reason or self.now.observed.startswith(_OPEN)
+
+    @property
     def measured(self) -> bool:
         """Whether anything was observed now."""
         return bool(self.now.observed)
@@ -108,8 +116,8 @@ def lines_of(
         return one.target, one.family or "", behaviour(one), one.measure
 
     for where, several in grouped(judgements, place).items():
-        texts = list(dict.fromkeys(one.observed for one in several if one.observed))
-        observed = ANY if texts and bounded(where[3]) else spread(map(_plain, texts))
+        texts = list(dict.fromkeys(_plain(one.observed) for one in several if one.observed))
+        observed = ANY if texts and bounded(where[3]) else spread(texts)
         knobs = {k: v for one in several for k, v in one.knobs.items()}
         found[where] = Line(
             *where,
@@ -280,7 +288,7 @@ def worded(setting: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return printable(text).replace("|", "¦")
+    return _FRESH.sub(r"*\1*", printable(text).replace("|", "¦"))
 
 
 def _text(line: Line) -> str:

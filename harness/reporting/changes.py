@@ -17,6 +17,7 @@ class Changes:
 
     `changed` are sysctls with their values before and now; `still` those of them that moved
     nothing, with why that may be. `compared` lines were in both, `new` ones not in the baseline.
+    `unreached` are measures that no testcase got as far as.
     """
 
     baseline: str
@@ -25,6 +26,7 @@ class Changes:
     still: Mapping[str, str]
     compared: int
     new: int
+    unreached: tuple[str, ...] = ()
 
     @property
     def unexplained(self) -> tuple[Explained, ...]:
@@ -37,6 +39,7 @@ class Changes:
             "baseline": self.baseline,
             "compared": self.compared,
             "new": self.new,
+            "unreached": list(self.unreached),
             "changed": {name: list(pair) for name, pair in self.changed.items()},
             "still": dict(self.still),
             "changes": [_change(one) for one in self.found],
@@ -108,6 +111,9 @@ def summary(found: Changes) -> Iterator[str]:
         yield from _rows(several, why=False)
     if not found.found:
         yield "nothing moved"
+    if found.unreached:
+        names = ", ".join(found.unreached)
+        yield from ("", cut(f"not measured, for what comes before takes too long: {names}", WIDTH))
     if found.still:
         yield ""
     for name, why in found.still.items():

@@ -6,6 +6,7 @@ import logging
 import socket
 import tempfile
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +28,10 @@ _NAME = "tcpspec-abilities"
 _PROCESSOR = "tcpspec-processor"
 _PATIENT = 1_000
 """Deaths of workers over one task before Dask gives it up: it is not the task that kills them."""
+
+
+_DEATHS = 5
+"""How often Dask may give a task up, on a scheduler with its own idea of patience."""
 
 
 class Abilities(WorkerPlugin):  # type: ignore[misc]  # Dask takes nothing but subclasses
@@ -159,6 +164,7 @@ class Cluster:
         function raises one.
         """
         futures = {}
+        deaths: Counter[str] = Counter()
         with _reached():
             for name, (target, computes, arguments) in tasks.items():
                 resources = {_resource(target): 1} | ({_PROCESSOR: 1} if computes else {})
@@ -172,9 +178,17 @@ class Cluster:
                 try:
                     value = future.result()
                 except KilledWorker:
+                    deaths[name] += 1
+                    if deaths[name] > _DEATHS:
+                        raise HarnessError(f"every worker dies of cells: {name}") from None
                     future.retry()
                     done.add(future)
                     continue
+                except (CommClosedError, asyncio.CancelledError, TimeoutError):
+                    raise
+                except Exception as error:
+                    said = f"{type(error).__name__}: {error}".partition("\n")[0]
+                    raise HarnessError(f"a worker failed: {said}") from error
                 del futures[future.key]
                 yield name, value
 

@@ -171,6 +171,31 @@ def test_what_the_target_no_longer_has_is_a_change(tmp_path):
     assert "netns has no knob" in story([one])[0]
 
 
+def test_what_a_testcase_did_not_get_as_far_as_has_not_moved(tmp_path):
+    """Its premise takes longer than anybody watched."""
+    late = "late_fin_after_fin_wait_2"
+    known = saved(tmp_path, timed("3.02 s"), timed("R 2:2(0)", measure=late, knobs={}))
+    found = changes(
+        known,
+        timed("more than 12 s", at=90.0, verdict="inconclusive"),
+        timed(". 2:2(0) ack 2", measure=late, knobs={}),
+    )
+    measured, lost = attribution.reached(found)
+    assert [one.change.now.measure for one in measured] == ["orphan_fin_wait_2_duration"]
+    assert [one.change.now.measure for one in lost] == [late]
+    whole = changes(known, timed("90 s", at=90.0), timed("nothing", measure=late, knobs={}))
+    assert attribution.reached(whole) == (whole, [])
+
+
+def test_timestamps_are_other_numbers_each_time(tmp_path):
+    """That they are there is what counts."""
+    text = "S 0:0(0) win 64240 <mss 1460,TS val {} ecr 0>"
+    known = saved(tmp_path, judgement(observed=text.format(77), measure="syn_segment"))
+    now = judgement(observed=text.format(123), measure="syn_segment")
+    assert changes(known, now) == []
+    assert len(changes(known, judgement(observed="S 0:0(0)", measure="syn_segment"))) == 1
+
+
 def test_a_changed_setting_that_moved_nothing_is_said(tmp_path):
     """With whether a document relates it to what was measured."""
     known = saved(tmp_path, timed("3.02 s"))
