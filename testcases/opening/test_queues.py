@@ -19,15 +19,17 @@ def half_open(peer, number):
 def overflow(target, peer):
     """Fill an accept queue while a SYN-ACK is not acknowledged; return its peer and the listener.
 
-    One connection is complete before the others begin, so that the queue of SYNs has room for them.
+    All but two connections are complete before these begin, so that the queue of SYNs has room for
+    them, however it counts.
     """
-    listener = target.listen(2017, backlog=1)
-    (first,), _ = half_open(peer, 1)
-    first.send(". 1:1(0) ack 1")
-    first.reaches(State.ESTABLISHED)
-    (second, late), _ = half_open(peer, 2)
-    second.send(". 1:1(0) ack 1")
-    second.reaches(State.ESTABLISHED)
+    listener = target.listen(2017, backlog=2)
+    for _ in range(2):
+        (early,), _ = half_open(peer, 1)
+        early.send(". 1:1(0) ack 1")
+        early.reaches(State.ESTABLISHED)
+    (last, late), _ = half_open(peer, 2)
+    last.send(". 1:1(0) ack 1")
+    last.reaches(State.ESTABLISHED)
     return late, listener
 
 
