@@ -211,7 +211,14 @@ def test_every_outcome_in_one_run(small, pytester):
     found, by_name = verdicts(pytester)
     assert found["schema"] == 1
     assert found["targets"] == [
-        {"name": "model-toy", "stack": "toy", "version": "1.0", "sysctls": {"net.toy": "1"}}
+        {
+            "name": "model-toy",
+            "stack": "toy",
+            "version": "1.0",
+            "sysctls": {"net.toy": "1"},
+            "tick": 0.0,
+            "wheel": False,
+        }
     ]
     assert {key: (one["verdict"], one["binding"]) for key, one in by_name.items()} == VERDICTS
     assert by_name["known", "STD:flaw"]["known"]
