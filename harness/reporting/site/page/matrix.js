@@ -9,7 +9,8 @@
     core.latest.map((column) => {
       const tally = Object.keys(KINDS).filter((kind) => column.counts[kind]).map((kind) => [kind, column.counts[kind]]);
       const failing = column.counts.deviates ?? 0;
-      const words = tally.map(([kind, count]) => `${count} ${KINDS[kind].words}`).join(", ");
+      const share = tally.length > 1 ? `${count}/${verdicts.length}` : "";
+    const words = tally.map(([kind, count]) => `${count} ${KINDS[kind].words}`).join(", ");
       return h("article", { class: `card ${failing ? "failing" : ""}` },
         h("h2", {}, column.name),
         h("p", { class: "quiet" }, column.stack),
@@ -61,9 +62,9 @@
     const words = tally.map(([kind, number]) => (verdicts.length > 1 ? `${number} ${KINDS[kind].words}` : KINDS[kind].words)).join(", ");
     return h("td", { class: "cell" }, h("a", {
       class: `verdict ${worst}`, href: tcpspec.address("claim", { id: claim.id, at: `on-${column.name}` }),
-      title: `${column.name}: ${words}`, "aria-label": `${claim.id} on ${column.name}: ${words}`,
+      title: `${column.name}: ${words}`, "aria-label": `${claim.id} on ${column.name}: ${words}${share && ` (${share})`}`,
     }, h("span", { class: "sign" }, KINDS[worst].sign),
-    tally.length > 1 ? h("small", {}, `${count}/${verdicts.length}`) : null));
+    share ? h("small", {}, share) : null));
   };
 
   const body = (core, { columns, rows }) => {
