@@ -37,6 +37,7 @@ def add(commands: Any) -> None:
     parser.add_argument("spec", type=Path, metavar="SPEC.toml", help="what is to be tried")
     add = parser.add_argument
     add("--target", action="append", metavar="NAME", help="of the spec's targets only these")
+    add("--again", action="store_true", help="run again what is inconclusive: it was too noisy")
     add("--scheduler", metavar="ADDRESS", help="a Dask scheduler with workers (a cluster of ours)")
     add("--workers", type=_count, metavar="N", help="processes of our own cluster")
     add("--threads", type=_count, metavar="N", help="cells at a time that a worker waits for (4)")
@@ -83,6 +84,8 @@ def _made(
         threads=options.threads or 4,
     ) as cluster:
         campaign = campaigns.prepare(spec, folder, cluster)
+        if options.again:
+            store.forget(cell.key for cell in campaign.cells)
         left = campaign.open(store)
         _say(
             f"{len(campaign.cells)} cells, {len(campaign.cells) - len(left)} of them stored "

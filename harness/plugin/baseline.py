@@ -52,6 +52,7 @@ def _compared(
         [
             attribution.explain(change, library, known.stacks[change.now.target])
             for change in baseline.changes(known, baseline.lines_of(judgements))
+            if not attribution.either(change, library, known.stacks[change.now.target])
         ]
     )
 

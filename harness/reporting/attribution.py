@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from harness.documents.claim import Claim, Judged
 from harness.documents.computed import MissingKnobError, depends_on, resolve
-from harness.documents.expectation import number
+from harness.documents.expectation import AnyOf, number
 from harness.documents.library import Library
 from harness.judgement.verdict import Verdict
 from harness.reporting.baseline import Change, Line, Stack
@@ -83,6 +83,27 @@ def explain(change: Change, library: Library, stack: Stack) -> Explained:
     if contradicted:
         causes = []
     return Explained(change, tuple(causes), tuple(contradicted))
+
+
+def either(change: Change, library: Library, stack: Stack) -> bool:
+    """Tell whether a document leaves it open which of two things is seen, and both were.
+
+    Nothing has changed then: it comes out one way or the other, by how late timers are.
+    """
+    before, now = change.before, change.now
+    if change.verdicts or before.knobs != now.knobs:
+        return False
+    for claim, judged in library.claims_about(now.measure):
+        if not claim.document.binding or not claim.applies(stack.stack, stack.version):
+            continue
+        try:
+            expected = resolve(judged.expectation, now.knobs)
+        except MissingKnobError:
+            continue
+        right = now.verdicts.get(claim.id) is before.verdicts.get(claim.id) is Verdict.CONFORMS
+        if isinstance(expected, AnyOf) and right and depends_on(judged.expectation):
+            return True
+    return False
 
 
 def reached(found: Sequence[Explained]) -> tuple[list[Explained], list[Explained]]:

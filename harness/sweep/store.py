@@ -37,6 +37,8 @@ create table if not exists cells (
 ) without rowid;
 """
 
+_UNCLEAR = "inconclusive"
+
 _MANY = 500
 """Keys that are asked for at once."""
 
@@ -110,6 +112,17 @@ class Store:
                 self._database.rollback()
             raise _told(self.path, error) from None
         return self._database.total_changes - before
+
+    def forget(self, keys: Iterable[str]) -> int:
+        """Drop what could not be measured well enough, so that it is run again; return how many."""
+        wanted = [one.key for one in self.results(keys) if one.outcome == _UNCLEAR]
+        try:
+            self._database.executemany(
+                "delete from cells where key = ?", [(key,) for key in wanted]
+            )
+        except sqlite3.Error as error:
+            raise _told(self.path, error) from None
+        return len(wanted)
 
     def __len__(self) -> int:
         """Return how many results there are."""

@@ -187,6 +187,20 @@ def test_what_a_testcase_did_not_get_as_far_as_has_not_moved(tmp_path):
     assert attribution.reached(whole) == (whole, [])
 
 
+def test_what_a_document_leaves_open_may_come_out_either_way(tmp_path):
+    """An orphan's end is the one time-out or the next, by how late they are."""
+    rest = {
+        "claim": "linux:tcp_orphan_retries",
+        "measure": "last_ack_lifetime",
+        "knobs": {"orphan_retries": 3.0, "rto_min": 0.2, "rto_max": 120.0},
+    }
+    known = saved(tmp_path, judgement(observed="6.4 s", **rest))
+    wrong = rest | {"verdict": "deviates"}
+    for now, open_ in ((rest, True), (wrong, False), (rest | {"claim": "other"}, False)):
+        (change,) = baseline.changes(known, baseline.lines_of([judgement(observed="3 s", **now)]))
+        assert attribution.either(change, LIBRARY, WHEEL) is open_
+
+
 def test_timestamps_are_other_numbers_each_time(tmp_path):
     """That they are there is what counts."""
     text = "S 0:0(0) win 64240 <mss 1460,TS val {} ecr 0>"

@@ -32,6 +32,15 @@ def test_a_result_is_stored_once_and_read_back(tmp_path):
         assert len(list(store.results([*"abc"]))) == 3
 
 
+def test_what_was_too_noisy_can_be_run_again(tmp_path):
+    """Only that, and only of the cells that are asked for."""
+    with Store(tmp_path / "s.sqlite") as store:
+        store.add([pair("a"), pair("b", "inconclusive"), pair("c", "inconclusive")])
+        assert store.forget("ab") == 1
+        assert store.known("abc") == {"a", "c"}
+        assert store.add([pair("b")]) == 1
+
+
 def test_many_keys_may_be_asked_for_at_once(tmp_path):
     """More than a statement of SQL may name."""
     with Store(tmp_path / "s.sqlite") as store:
