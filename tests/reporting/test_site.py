@@ -106,6 +106,17 @@ def test_a_capture_outside_of_the_run_is_not_taken(tmp_path, pcap):
     assert not any(b"secret" in path.read_bytes() for path in site.rglob("*.pcap"))
 
 
+@pytest.mark.parametrize("text", ["", "{", '{"schema": 9}'])
+def test_a_damaged_timeline_is_told_and_spoils_nothing_else(tmp_path, text):
+    """The testcase's page says so, in place of its diagram."""
+    run = run_of(tmp_path / "run", [judgement(pcap="pcap/a.pcap"), judgement(target="docker")])
+    (run / "timelines").mkdir()
+    (run / "timelines" / "a.json").write_text(text)
+    site = build.build(report(run), tmp_path / "site").parent
+    (told,) = data(site, "stories-0").values()
+    assert "damaged" in told["0 ipv4"]["trouble"]
+
+
 def test_what_a_hostile_run_says_stays_text(tmp_path):
     """No name of a run, target, testcase or document gets into a page or a script's code."""
     hostile = judgement(

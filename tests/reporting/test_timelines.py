@@ -1,6 +1,8 @@
 """Timelines: what is written beside a capture is read back, and nothing else is ever read."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -8,6 +10,8 @@ from harness.errors import UsageError
 from harness.peer.timeline import FROM, TOWARDS, Timeline
 from harness.reporting import timelines
 from harness.segment.segment import Flags, Segment
+
+from .world import ROOT
 
 
 def timeline() -> Timeline:
@@ -71,3 +75,19 @@ def test_what_is_damaged_is_named(tmp_path, text):
     path.write_text(text)
     with pytest.raises(UsageError, match=r"timelines/a\.json: damaged"):
         timelines.read(tmp_path, "pcap/a.pcap")
+
+
+def test_a_run_keeps_a_timeline_beside_each_capture(tmp_path):
+    """And Allure has it as a picture."""
+    words = ["-m", "pytest", "testcases/opening/test_closed_port.py", "-q", "-k", "ipv4"]
+    words += ["--target", "model-rfc9293", "--reports", str(tmp_path)]
+    words += ["--alluredir", str(tmp_path / "allure-results"), "-p", "no:cacheprovider"]
+    subprocess.run([sys.executable, *words], cwd=ROOT, check=True, capture_output=True, timeout=120)
+    captures = sorted(path.stem for path in (tmp_path / "pcap").iterdir())
+    assert captures == sorted(path.stem for path in (tmp_path / timelines.FOLDER).iterdir())
+    read = timelines.read(tmp_path, f"pcap/{captures[0]}.pcap")
+    assert read.behaviour.endswith(".")
+    assert any(one.direction == FROM for one in read.events)
+    drawn = list((tmp_path / "allure-results").glob("*.svg"))
+    assert len(drawn) == len(captures)
+    assert all(b"<svg" in path.read_bytes() for path in drawn)
