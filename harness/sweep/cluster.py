@@ -5,6 +5,7 @@ import contextlib
 import logging
 import socket
 import tempfile
+import threading
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +30,8 @@ _PROCESSOR = "tcpspec-processor"
 _PATIENT = 1_000
 """Deaths of workers over one task before Dask gives it up: it is not the task that kills them."""
 
+
+_LOOKS_EVERY = 2.0
 
 _DEATHS = 5
 """How often Dask may give a task up, on a scheduler with its own idea of patience."""
@@ -77,9 +80,26 @@ class Cluster:
             self._client = (
                 self._connected(scheduler) if scheduler else self._local(workers, threads)
             )
+            self._ends.callback(self._watch())
         except BaseException:
             self._ends.close()
             raise
+
+    def _watch(self) -> Callable[[], None]:
+        """Look now and then after cells that wait for a worker; return what ends that.
+
+        A worker that comes after all that could run a target were lost says what it can run only
+        when it has joined, which Dask's scheduler does not look at again by itself.
+        """
+        over = threading.Event()
+
+        def look() -> None:
+            while not over.wait(_LOOKS_EVERY):
+                with contextlib.suppress(Exception):
+                    self._client.run_on_scheduler(_revive)
+
+        threading.Thread(target=look, daemon=True).start()
+        return over.set
 
     def __enter__(self) -> Self:
         """Return the cluster itself."""
@@ -191,6 +211,14 @@ class Cluster:
                     raise HarnessError(f"a worker failed: {said}") from error
                 del futures[future.key]
                 yield name, value
+
+
+def _revive(dask_scheduler: Any) -> None:
+    """Have tasks that no worker could run looked at again; runs on the scheduler."""
+    for worker in list(dask_scheduler.workers.values()):
+        if dask_scheduler.unrunnable:
+            found = dask_scheduler.bulk_schedule_unrunnable_after_adding_worker(worker)
+            dask_scheduler.transitions(found, stimulus_id="tcpspec-revive")
 
 
 def _knock(scheduler: str) -> None:
