@@ -110,6 +110,11 @@ class Call:
         ended = self.ended
         return None if ended is None else ended - self._reply.began
 
+    def after(self, began: float) -> float | None:
+        """Return how many seconds after an instant the call returned, or None while under way."""
+        ended = self.ended
+        return None if ended is None else ended - began
+
     @property
     def socket(self) -> "Socket":
         """The socket that the call is about: the one connecting, or the one accepted.

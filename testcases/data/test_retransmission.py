@@ -19,7 +19,7 @@ def test_established_data_that_nobody_acknowledges_is_repeated_then_given_up(rea
     documented("data_ladder").judge(ladder.intervals)
     same = {(one.seq, one.payload) for one in ladder.segments}
     documented("data_repeats_same").judge(len(same) == 1 < len(ladder.segments))
-    documented("data_timeout").judge(reading.outcome, after=reading.ended - ladder.began)
+    documented("data_timeout").judge(reading.outcome, after=reading.after(ladder.began))
     documented("data_end").judge(peer.observe(0.3, skip=["P. *:*(*)"]), within=0.3)
 
 
@@ -32,7 +32,7 @@ def test_established_intervals_grow_no_longer_than_the_limit(reach, documented):
     peer.socket.send(5)
     ladder = peer.collect("P. *:*(*)", until=reading.finished)
     documented("data_longest_interval").judge(max(ladder.intervals, default=0.0))
-    documented("data_capped_timeout").judge(reading.outcome, after=reading.ended - ladder.began)
+    documented("data_capped_timeout").judge(reading.outcome, after=reading.after(ladder.began))
 
 
 @pytest.mark.tuned(tail_loss_probe=0, thin_linear_timeouts=1, data_retries=6)
@@ -63,7 +63,7 @@ def test_established_user_timeout_ends_it(reach, documented):
     reading = peer.socket.receive()
     peer.socket.send(5)
     ladder = peer.collect("P. *:*(*)", until=reading.finished)
-    documented("data_user_timeout").judge(reading.outcome, after=reading.ended - ladder.began)
+    documented("data_user_timeout").judge(reading.outcome, after=reading.after(ladder.began))
     documented("data_user_timeout_end").judge(peer.observe(0.3), within=0.3)
 
 

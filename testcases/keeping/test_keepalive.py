@@ -46,7 +46,7 @@ def test_established_silent_peer_is_probed_and_given_up(reach, documented, targe
     peer.wait_until(reading.finished)
     ladder = peer.history(". 1:1(0) ack 2")
     documented("keepalive_ladder").judge(ladder.intervals)
-    documented("keepalive_timeout").judge(reading.outcome, after=reading.ended - began)
+    documented("keepalive_timeout").judge(reading.outcome, after=reading.after(began))
     documented("keepalive_end").judge(peer.observe(0.2, skip=[". 1:1(0) ack 2"]), within=0.2)
     assert last.payload == b""
 
