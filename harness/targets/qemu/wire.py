@@ -8,6 +8,7 @@ them. What was sent meanwhile arrives when the next step begins.
 
 import base64
 import contextlib
+import json
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +29,10 @@ LOOK = 60.0
 
 _STEADY = ("hello", "name", "sysctl")
 """Questions to which no passing of time changes the answer."""
+
+
+_LOOKS = ("name", "peername", "table")
+"""Questions that change nothing, so that at one instant they need not be asked twice."""
 
 
 class MachineClock:
@@ -132,6 +137,7 @@ class Wire:
         self._gathered: list[Any] | None = None
         self._sysctls: list[dict[str, str | None]] = [dict(known) for known in sysctls]
         self._seen_quiet: list[float] = []
+        self._seen: dict[str, Mapping[str, Any]] = {}
         self.channels: Sequence[AgentChannel] = tuple(
             AgentChannel(_asking(self, number), self.clock, name=name)
             for number in range(len(sysctls))
@@ -145,6 +151,7 @@ class Wire:
     def send(self, octets: bytes) -> None:
         """Have a frame arrive at the stack when the next exchange begins."""
         if not self.deaf:
+            self._seen.clear()
             self._pending.append(base64.b64encode(octets).decode())
 
     def advance(self, deadline: float) -> None:
@@ -153,6 +160,7 @@ class Wire:
             raise HarnessError("a wait without deadline on a virtual clock")
         if deadline > self.now:
             self._seen_quiet.clear()
+            self._seen.clear()
         elif not self._pending:
             return
         self._exchange([], until=deadline)
@@ -161,7 +169,7 @@ class Wire:
         """Hand a request to an agent; what is there at once is fed to its channel."""
         if self._gathered is not None:
             self._gathered.append([host, request])
-        elif not self._remembered(host, request):
+        elif not (self._remembered(host, request) or self._seen_just_now(host, request)):
             self._ask([[host, request]])
 
     @contextlib.contextmanager
@@ -196,11 +204,23 @@ class Wire:
         self.channels[host].feed({"id": request["id"], "value": value, "error": error} | times)
         return True
 
+    def _seen_just_now(self, host: int, request: Mapping[str, Any]) -> bool:
+        """Answer again what was looked at since the last wait, if nothing was done since."""
+        seen = self._seen.get(_question(host, request))
+        if seen is None:
+            return False
+        self.channels[host].feed({**seen, "id": request["id"]})
+        return True
+
     def _note(
         self, asked_at: float, host: int, request: Mapping[str, Any], reply: Mapping[str, Any]
     ) -> None:
-        """Remember a sysctl, and until when what was asked stays true."""
+        """Remember a sysctl, or what was looked at, and until when that stays true."""
         operation = request["op"]
+        if operation not in _LOOKS:
+            self._seen.clear()
+        elif reply:
+            self._seen[_question(host, request)] = reply
         if operation == "sysctl" and reply.get("error") is None and "value" in reply:
             self._sysctls[host][request["name"]] = reply["value"]
         if operation == "table":
@@ -225,8 +245,15 @@ class Wire:
     def _take(self, answer: Mapping[str, Any]) -> None:
         self.now = max(self.now, float(answer["now"]))
         self.lost = int(answer["lost"])
+        if answer["captured"]:
+            self._seen.clear()
         for stamp, sent, octets in answer["captured"]:
             self.captured.append(Frame(float(stamp), bool(sent), base64.b64decode(octets)))
+
+
+def _question(host: int, request: Mapping[str, Any]) -> str:
+    """Return what tells one question from another."""
+    return json.dumps([host, {key: value for key, value in request.items() if key != "id"}])
 
 
 def quiet_after(asked_at: float, table: Any) -> float:

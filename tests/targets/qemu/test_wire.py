@@ -124,6 +124,26 @@ def test_a_sysctl_that_is_known_is_not_asked_again():
     assert len(machine.wishes) == 1
 
 
+def test_at_one_instant_nobody_looks_twice():
+    """Whatever is done, sent or waited for makes the next look a new one."""
+    machine = FakeMachine(values={"table": []})
+    line = wire(machine)
+    channel = line.channels[0]
+    acts = (
+        lambda: None,
+        lambda: channel.request("shutdown", socket=1),
+        lambda: line.link.send(b"frame"),
+        lambda: line.clock.wait(line.clock.now() + 1.0),
+    )
+    looks = []
+    for act in acts:
+        act()
+        before = len(machine.wishes)
+        assert [channel.request("table").value for _ in range(3)] == [[], [], []]
+        looks.append(len(machine.wishes) - before)
+    assert looks == [1, 1, 1, 1]
+
+
 def test_what_is_gathered_is_one_exchange():
     """The replies are there afterwards."""
     machine = FakeMachine()
