@@ -14,6 +14,7 @@ from harness.reporting import contradictions, coverage
 from harness.reporting.coverage import Covered
 from harness.reporting.explain import in_words
 from harness.reporting.findings import behaviour, grouped
+from harness.reporting.run import FILE_NAME
 from harness.reporting.site.columns import Column
 from harness.reporting.site.table import Names, Numbered, verdicts
 from harness.reporting.text import printable
@@ -100,7 +101,7 @@ def _column(one: Column, columns: Sequence[Column]) -> dict[str, Any]:
     return {
         "name": printable(one.name),
         "stack": printable(f"{target.stack} {target.version}".strip()),
-        "run": printable(str(one.run.path)),
+        "run": printable(_run_name(one)),
         "started": printable(one.run.started),
         "wall": round(one.run.wall_s, 1),
         "older": one.older,
@@ -109,6 +110,12 @@ def _column(one: Column, columns: Sequence[Column]) -> dict[str, Any]:
         ),
         "sysctls": {printable(key): printable(value) for key, value in target.sysctls.items()},
     }
+
+
+def _run_name(one: Column) -> str:
+    """Return what the user would call a run: its folder, unless it is but a file."""
+    path = one.run.path
+    return str(path.parent if path.name == FILE_NAME else path)
 
 
 def _documents(library: Library, judged: Mapping[str, str]) -> list[dict[str, Any]]:

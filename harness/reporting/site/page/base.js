@@ -70,7 +70,7 @@ const tcpspec = { views: {}, core: null };
     const { caption, ...rest } = attributes;
     return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption ?? "table" },
       h("table", rest,
-        h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))),
+        h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col", class: Array.isArray(head) ? "number" : null }, head)))),
         h("tbody", {}, rows)));
   };
 

@@ -12,7 +12,7 @@
     h("h2", {}, measureLink(one.measure)), h("p", { class: "quiet" }, one.observes),
     one.observations.length
       ? tcpspec.table(["claim", "says", ...one.observations.map((seen) => h("span", {}, seen.target, h("span", { class: "mono plainly" }, seen.observed)))],
-        one.claims.map((claim) => h("tr", {}, h("th", { scope: "row" }, claimLink(claim.claim ?? claim.id)), h("td", {}, claim.says),
+        one.claims.map((claim) => h("tr", {}, h("th", { scope: "row" }, claimLink(claim.claim ?? claim.id)), h("td", { class: "statement" }, claim.says),
           one.observations.map((seen) => {
             const position = seen.positions.find((each) => each.claim === (claim.claim ?? claim.id));
             return h("td", {}, position ? [tcpspec.mark(kindOf(position)), h("div", { class: "mono" }, position.documented)] : null);
@@ -35,11 +35,12 @@
     show: async (given) => {
       const { coverage } = await tcpspec.load("knowledge");
       const states = [...new Set(coverage.map((one) => one.status))];
-      const rows = [...tcpspec.group(coverage, (one) => one.document)];
+      const order = tcpspec.core.documents.map((one) => one.id);
+      const rows = [...tcpspec.group(coverage, (one) => one.document)].sort(([one], [other]) => order.indexOf(one) - order.indexOf(other));
       const fits = coverage.filter((one) => (!given.status || one.status === given.status) && (!given.document || one.document === given.document));
       const link = (parameters, number) => (number ? h("a", { href: tcpspec.address("coverage", parameters) }, number) : "");
       return [h("h1", {}, "Coverage"), h("p", { class: "lead" }, "Which claims a testcase judges, and why the others are not judged."),
-        tcpspec.table(["document", "claims", ...states], [...rows, ["", coverage]].map(([id, members]) => h("tr", {},
+        tcpspec.table(["document", ["claims"], ...states.map((one) => [one])], [...rows, ["", coverage]].map(([id, members]) => h("tr", {},
           h("th", { scope: "row" }, id ? tcpspec.core.documentOf.get(id)?.title ?? id : "all"), h("td", { class: "number" }, link({ document: id }, members.length)),
           states.map((status) => h("td", { class: "number" }, link({ document: id, status }, members.filter((one) => one.status === status).length))))), { caption: "Claims by document" }),
         given.status || given.document ? h("section", { class: "panel" },

@@ -4,12 +4,13 @@
 (() => {
   const h = tcpspec.element;
   const { KINDS } = tcpspec;
+  const FIRST = 40;
+  const PAUSE = 30;
 
   const cards = (core, parameters) => h("section", { class: "cards", "aria-label": "Targets" },
     core.latest.map((column) => {
       const tally = Object.keys(KINDS).filter((kind) => column.counts[kind]).map((kind) => [kind, column.counts[kind]]);
       const failing = column.counts.deviates ?? 0;
-      const share = tally.length > 1 ? `${count}/${verdicts.length}` : "";
     const words = tally.map(([kind, count]) => `${count} ${KINDS[kind].words}`).join(", ");
       return h("article", { class: `card ${failing ? "failing" : ""}` },
         h("h2", {}, column.name),
@@ -59,34 +60,51 @@
     if (!verdicts.length) return h("td", { class: "cell none" }, h("span", { class: "unseen" }, "not judged"));
     const tally = tcpspec.tally(verdicts);
     const [worst, count] = tally[0];
+    const share = tally.length > 1 ? `${count}/${verdicts.length}` : "";
     const words = tally.map(([kind, number]) => (verdicts.length > 1 ? `${number} ${KINDS[kind].words}` : KINDS[kind].words)).join(", ");
     return h("td", { class: "cell" }, h("a", {
       class: `verdict ${worst}`, href: tcpspec.address("claim", { id: claim.id, at: `on-${column.name}` }),
-      title: `${column.name}: ${words}`, "aria-label": `${claim.id} on ${column.name}: ${words}${share && ` (${share})`}`,
-    }, h("span", { class: "sign" }, KINDS[worst].sign),
-    share ? h("small", {}, share) : null));
+      title: `${column.name}: ${words}`,
+    }, h("span", { class: "sign", "aria-hidden": "true" }, KINDS[worst].sign),
+    share ? h("small", { "aria-hidden": "true" }, share) : null,
+    h("span", { class: "unseen" }, `${claim.id} on ${column.name}: ${words}`)));
   };
 
-  const body = (core, { columns, rows }) => {
+  const group = (core, columns, id, members) => h("tbody", {},
+    h("tr", { class: "document" }, h("th", { scope: "rowgroup", colspan: columns.length + 1 },
+      core.documentOf.get(id)?.title ?? id, h("span", { class: "quiet" }, ` ${id} · ${tcpspec.counted(members.length, "claim")}`))),
+    members.map(({ claim, cells }) => h("tr", {},
+      h("th", { scope: "row" },
+        h("a", { class: "id", href: tcpspec.address("claim", { id: claim.id }) }, claim.id),
+        claim.strength && claim.strength !== "says" ? h("span", { class: "strength" }, claim.strength) : null,
+        h("span", { class: "says", title: claim.says }, claim.says)),
+      cells.map((verdicts, place) => cell(claim, columns[place], verdicts)))));
+
+  // What is seen at once is drawn at once; the rest follows, and the frame is busy until then.
+  // It follows in one piece: a table is laid out anew with each.
+  const body = (core, { columns, rows }, current) => {
     if (!rows.length) return [h("p", { class: "notice" }, "No claim fits these filters.")];
-    const groups = tcpspec.group(rows, (row) => row.claim.document);
-    return [h("div", { class: "scroll matrix-frame", tabindex: "0", role: "region", "aria-label": "Matrix of claims and targets" },
-      h("table", { class: "matrix", style: `--targets:${columns.length}` },
-        h("caption", { class: "unseen" }, "Claims of documents, and what each target does"),
-        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, tcpspec.counted(rows.length, "claim")),
-          columns.map((column) => h("th", { scope: "col", class: "target", title: column.stack }, h("span", {}, column.name))))),
-        [...groups].map(([id, members]) => {
-          const of = core.documentOf.get(id);
-          return h("tbody", {},
-            h("tr", { class: "document" }, h("th", { scope: "rowgroup", colspan: columns.length + 1 },
-              of?.title ?? id, h("span", { class: "quiet" }, ` ${id} · ${tcpspec.counted(members.length, "claim")}`))),
-            members.map(({ claim, cells }) => h("tr", {},
-              h("th", { scope: "row" },
-                h("a", { class: "id", href: tcpspec.address("claim", { id: claim.id }) }, claim.id),
-                claim.strength && claim.strength !== "says" ? h("span", { class: "strength" }, claim.strength) : null,
-                h("span", { class: "says", title: claim.says }, claim.says)),
-              cells.map((verdicts, place) => cell(claim, columns[place], verdicts)))));
-        })))];
+    const groups = [...tcpspec.group(rows, (row) => row.claim.document)];
+    const table = h("table", { class: "matrix", style: `--targets:${columns.length}` },
+      h("caption", { class: "unseen" }, "Claims of documents, and what each target does"),
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, tcpspec.counted(rows.length, "claim")),
+        columns.map((column) => h("th", { scope: "col", class: "target", title: column.stack }, h("span", {}, column.name))))));
+    const frame = h("div", { class: "scroll matrix-frame", tabindex: "0", role: "region", "aria-label": "Matrix of claims and targets" }, table);
+    const slice = (most) => {
+      const some = [];
+      for (let count = 0; groups.length && count < most;) {
+        const [id, members] = groups.shift();
+        some.push(group(core, columns, id, members));
+        count += members.length;
+      }
+      table.append(...some);
+      if (groups.length) {
+        frame.setAttribute("aria-busy", "true");
+        setTimeout(() => { if (current()) slice(Infinity); }, PAUSE);
+      } else frame.removeAttribute("aria-busy");
+    };
+    slice(FIRST);
+    return [frame];
   };
 
   const filters = (core, parameters, change) => {
@@ -127,9 +145,11 @@
       const place = h("div", { "aria-live": "off" });
       const count = h("p", { class: "unseen", role: "status" });
       let later = 0;
+      let turn = 0;
       const fill = () => {
         const found = filtered(core, parameters);
-        place.replaceChildren(...body(core, found));
+        const mine = ++turn;
+        place.replaceChildren(...body(core, found, () => mine === turn));
         fit();
         count.textContent = tcpspec.counted(found.rows.length, "claim");
       };

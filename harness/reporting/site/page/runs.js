@@ -39,7 +39,7 @@
       const core = tcpspec.core;
       const ordered = [...core.columns].sort((one, other) => one.latest - other.latest || one.started.localeCompare(other.started));
       return [h("h1", {}, "Runs"),
-        tcpspec.table(["target", "run", "took", "verdicts", "share", ...["deviates", "known", "conforms"].map((kind) => tcpspec.mark(kind))], ordered.map(row), { caption: "Targets of the runs, over time" }),
+        tcpspec.table(["target", "run", ["took"], ["verdicts"], "share", ...["deviates", "known", "conforms"].map((kind) => [tcpspec.mark(kind)])], ordered.map(row), { caption: "Targets of the runs, over time" }),
         ...core.columns.filter((one) => one.older).map((one) => changed(core, one)),
         h("section", { class: "panel" }, h("h2", {}, "Settings"), core.latest.map((column) => h("details", {}, h("summary", {}, `${column.name} (${tcpspec.counted(Object.keys(column.sysctls).length, "sysctl")})`),
           tcpspec.table(["sysctl", "value"], Object.entries(column.sysctls).map(([key, value]) => h("tr", {}, h("th", { scope: "row", class: "mono" }, key), h("td", { class: "mono" }, value))), { caption: `Settings of ${column.name}` }))))];
