@@ -13,8 +13,10 @@ from harness.documents.library import Library
 from harness.errors import UsageError
 from harness.judgement.ledger import Ledger
 from harness.judgement.verdict import Verdict
+from harness.reporting.picture import drawing
+from harness.reporting.picture.scene import Scene
 from harness.reporting.run import read_run
-from harness.reporting.site import build, columns, stories
+from harness.reporting.site import build, columns, stories, templates
 from harness.reporting.site.core import Report
 
 from .examples import judgement
@@ -152,6 +154,32 @@ def test_a_run_that_cannot_be_read_is_one_line(tmp_path, text, word):
     assert len(done.stderr.splitlines()) == 1
     assert word in done.stderr
     assert not (tmp_path / "site").exists()
+
+
+def test_without_the_extra_one_line_says_what_to_install(tmp_path, monkeypatch):
+    """Neither pages nor pictures fail by a traceback."""
+    monkeypatch.setattr(templates, "jinja2", None)
+    monkeypatch.setattr(drawing, "drawsvg", None)
+    run = run_of(tmp_path / "run", [judgement()])
+    with pytest.raises(UsageError, match=r"tcpspec\[report\]"):
+        build.build(report(run), tmp_path / "site")
+    assert not drawing.available()
+    with pytest.raises(UsageError, match=r"tcpspec\[report\]"):
+        drawing.svg(Scene(1, 1, "", ""))
+
+
+def test_without_allure_the_site_is_built_and_a_hint_is_given(tmp_path, monkeypatch):
+    """What is not installed is no failure, unless it alone was asked for."""
+    monkeypatch.setenv("TCPSPEC_ALLURE_FOLDER", str(tmp_path / "nowhere"))
+    run_of(tmp_path / "run", [judgement()])
+    (tmp_path / "run" / "allure-results").mkdir()
+    done = command("report", "run", cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[0] == "run/site/index.html"
+    assert "tcpspec report --install" in done.stdout
+    only = command("report", "run", "--only", "allure", cwd=tmp_path)
+    assert (only.returncode, len(only.stderr.splitlines())) == (2, 1)
+    assert "tcpspec report --install" in only.stderr
 
 
 def test_report_needs_a_run(tmp_path):
