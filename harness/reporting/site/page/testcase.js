@@ -11,6 +11,7 @@
       h("h2", {}, name, h("span", { class: "quiet" }, ` ${column.stack}`)),
       story.trouble ? h("p", { class: "notice" }, story.trouble) : null,
       story.scene ? tcpspec.draw(story.scene) : h("p", { class: "notice" }, "This run kept no timeline of it."),
+      story.scene ? h("p", { class: "quiet caption" }, "Time runs downwards, in seconds. States follow from what passed; “is in” was seen in the state table.") : null,
       h("p", { class: "tools" }, story.pcap ? h("a", { class: "button", href: story.pcap, download: "" }, "Download the pcap") : h("span", { class: "quiet" }, "no pcap")),
       story.events ? h("details", {}, h("summary", {}, "As text"), h("pre", { tabindex: "0" },
         story.events.map(([at, direction, text]) => `${at.toFixed(4).padStart(12)} ${direction} ${text}`).join("\n"))) : null,
