@@ -32,7 +32,7 @@ conformance: setup packages kernels
 
 # The whole catalogue too, on a model of RFC 9293: in virtual time, without root.
 test: setup
-	$(BIN)/pytest tests -n 2 $(PYTEST_ARGS)
+	$(BIN)/pytest tests --ignore tests/browser -n 2 $(PYTEST_ARGS)
 	$(BIN)/pytest testcases --target model-rfc9293 --timers documented --strict -n 2 \
 		--reports $(REPORTS)/model $(PYTEST_ARGS)
 
