@@ -44,6 +44,7 @@ browser: setup
 	else \
 		echo "this needs a browser and npm: run 'apt-get install chromium npm' as root, then make again"; exit 1; \
 	fi
+	$(BIN)/pip install --quiet --editable '.[browser]'
 	$(BIN)/python -c 'from harness.reporting.allure3 import program; program.install(development=True)'
 	$(BIN)/pytest tests/browser $(PYTEST_ARGS)
 

@@ -37,7 +37,7 @@ def axe() -> Path | None:
 def browser() -> Iterator:
     """Return a Chromium without a window."""
     playwright = pytest.importorskip(
-        "playwright.sync_api", reason="Playwright is not installed: pip install 'tcpspec[dev]'"
+        "playwright.sync_api", reason="Playwright is not installed: pip install 'tcpspec[browser]'"
     )
     executable = chromium()
     if executable is None:
