@@ -50,7 +50,7 @@ CHANGES = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def found(tmp_path_factory):
     """Run the model once, in virtual time, and return what each change changes."""
     folder = tmp_path_factory.mktemp("changes")
