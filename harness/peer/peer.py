@@ -185,12 +185,12 @@ class Peer:
         return Flood(station.clock, volley, rate)
 
     @contextlib.contextmanager
-    def at_once(self) -> Iterator[None]:
+    def at_once(self, within: float = AT_ONCE) -> Iterator[None]:
         """Mean what is done inside to happen at once; Inconclusive if it took too long for that."""
         start = self.now
         yield
         self.bench.pump()
-        if (took := self.now - start) > AT_ONCE:
+        if (took := self.now - start) > within:
             raise Inconclusive(f"what was to happen at once took {took:.3f} s")
 
     def send_icmp(

@@ -12,11 +12,12 @@ SOON = 0.015
 
 def reply(peer):
     """Let a request of ten octets come, be read, and be answered by ten; acknowledge the answer."""
-    peer.send("P. 1:11(10) ack 1")
-    peer.fence()
-    peer.socket.receive().wait(1.0)
-    peer.socket.send(10)
-    peer.wait_until(lambda: bool(peer.history("P. 1:11(10) ack 11").stamps), within=1.0)
+    with peer.at_once(2 * SOON):
+        peer.send("P. 1:11(10) ack 1")
+        peer.fence()
+        peer.socket.receive().wait(1.0)
+        peer.socket.send(10)
+        peer.wait_until(lambda: bool(peer.history("P. 1:11(10) ack 11").stamps), within=1.0)
     peer.discard()
     peer.send(". 11:11(0) ack 11")
 
