@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fcntl import LOCK_EX, LOCK_SH, LOCK_UN, flock
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from xdist.scheduler.load import LoadScheduling
 
@@ -87,12 +87,29 @@ class Turns:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._shared: TextIO | None = None
 
     @contextmanager
     def together(self) -> Iterator[None]:
         """Hold the lock with all the others."""
-        with self._held(LOCK_SH):
+        with self._held(LOCK_SH) as file:
+            self._shared = file
+            try:
+                yield
+            finally:
+                self._shared = None
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Let second attempts go on meanwhile: what only waits for long disturbs none of them."""
+        if self._shared is None:
             yield
+            return
+        flock(self._shared, LOCK_UN)
+        try:
+            yield
+        finally:
+            flock(self._shared, LOCK_SH)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -101,11 +118,11 @@ class Turns:
             yield
 
     @contextmanager
-    def _held(self, operation: int) -> Iterator[None]:
+    def _held(self, operation: int) -> Iterator[TextIO]:
         with self._path.open("a") as file:
             flock(file, operation)
             try:
-                yield
+                yield file
             finally:
                 # Closing is not enough: a child that was forked meanwhile has the file open too.
                 flock(file, LOCK_UN)

@@ -191,6 +191,18 @@ def test_a_failure_gives_the_turn_back(tmp_path):
         assert held(tmp_path / "turns") == "free"
 
 
+def test_a_long_wait_lets_second_attempts_go_on(tmp_path):
+    """Whoever only waits holds nobody up, and is with the others again afterwards."""
+    path = tmp_path / "turns"
+    turns = Turns(path)
+    with turns.together():
+        with turns.apart():
+            assert held(path) == "free"
+        assert held(path) == "shared"
+    with turns.alone(), turns.apart():
+        assert held(path) == "alone"
+
+
 def second_attempt(path, said):
     with Turns(path).alone():
         said.put("second")

@@ -8,9 +8,16 @@ from typing import Any
 import pytest
 
 from harness.order import LongestFirst, Turns
+from harness.plugin.collection import nominal_of
 from harness.plugin.collector import TURNS
 from harness.plugin.fixtures import ATTEMPT
+from harness.plugin.options import run_of
 from harness.plugin.outcome import AGAIN
+
+ROUND = pytest.StashKey[Turns | None]()
+
+LONG = 30.0
+"""Seconds from which on a testcase does little but wait."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -18,6 +25,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     """Make second attempts after all others, one at a time over all workers."""
     path = getattr(session.config, "workerinput", {}).get(TURNS)
     turns = Turns(Path(path)) if path else None
+    session.config.stash[ROUND] = turns
     with turns.together() if turns else contextlib.nullcontext():
         result = yield
     again: list[pytest.Item] = session.config.stash[AGAIN]
@@ -25,6 +33,16 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         with turns.alone() if turns else contextlib.nullcontext():
             _try_again(session, item)
     return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let second attempts go on while a testcase mostly waits."""
+    turns = item.config.stash.get(ROUND, None)
+    if turns is None or (nominal_of(run_of(item.config), item) or 0.0) < LONG:
+        return (yield)
+    with turns.apart():
+        return (yield)
 
 
 def _try_again(session: pytest.Session, item: pytest.Item) -> None:
