@@ -1,6 +1,6 @@
 """How many SYNs a second a flood sends and the running kernel answers, beside `hping3 --flood`.
 
-    python tests/benchmarks/flood.py [SECONDS]
+    python -m tests.benchmarks.flood [SECONDS]
 
 Both send to a listener that answers every SYN with a cookie, in namespaces of their own; what was
 answered is the kernel's own count of the cookies that it sent. Needs root, and hping3.
