@@ -3,6 +3,7 @@
 import math
 from typing import Self
 
+from harness.peer.timeline import Timeline
 from harness.wire.clock import Clock
 from harness.wire.volley import Volley
 
@@ -16,8 +17,10 @@ _BEHIND = 20
 class Flood:
     """A flood for the length of a `with` block. It flows while the testcase waits for anything."""
 
-    def __init__(self, clock: Clock, volley: Volley, rate: float) -> None:
+    def __init__(self, clock: Clock, volley: Volley, rate: float, timeline: Timeline) -> None:
         self._clock = clock
+        self._timeline = timeline
+        self._rate = rate
         self._volley = volley
         self._portion = rate * PERIOD
         self._owed = 0.0
@@ -26,11 +29,13 @@ class Flood:
 
     def __enter__(self) -> Self:
         self._last = self._clock.now()
+        self._timeline.note(self._last, f"< a flood begins, {self._rate:,.0f} SYNs a second")
         self._end = self._clock.every(PERIOD, self._pour)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._end()
+        self._timeline.note(self._clock.now(), f"< the flood ends after {self.sent:,} SYNs")
 
     def _pour(self, _due: float) -> None:
         now = self._clock.now()

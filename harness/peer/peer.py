@@ -182,7 +182,7 @@ class Peer:
         )
         station = self.bench.station
         volley = station.load(Datagram(mine.address, its.address, segment), count=VOLLEY)
-        return Flood(station.clock, volley, rate)
+        return Flood(station.clock, volley, rate, self.bench.timeline)
 
     @contextlib.contextmanager
     def at_once(self, within: float = AT_ONCE) -> Iterator[None]:

@@ -13,11 +13,7 @@ from collections.abc import Iterator
 from harness.segment import codec
 from harness.segment.datagram import Datagram
 
-FORGED = {
-    "ipv4": ipaddress.ip_network("198.51.100.128/26"),
-    "ipv6": ipaddress.ip_network("2001:db8::f00d:0/122"),
-}
-"""Where the sources are: on the link, but nobody's; 64 of them in either family."""
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 FIRST_PORT = 1024
 _PORTS = (1 << 16) - FIRST_PORT
@@ -31,17 +27,20 @@ _IPV6_SOURCE = _IP + 8
 _PORT, _SEQ, _CHECKSUM = 0, 4, 16
 
 
-def forge(datagram: Datagram, source_mac: str, destination_mac: str) -> Iterator[bytes]:
-    """Yield frames without end, each with another source than the some 4 million before it.
+def forge(
+    datagram: Datagram, source_mac: str, destination_mac: str, sources: Network
+) -> Iterator[bytes]:
+    """Yield frames without end, each with another source than tens of thousands before it.
 
-    The datagram carries a segment without payload; its source, port and number are replaced.
+    The sources differ in the last 16 bits of their address at most. The datagram carries a segment
+    without payload; its source, port and number are replaced.
     """
     frame = bytearray(codec.encode_frame(source_mac, destination_mac, datagram))
     four = datagram.family == "ipv4"
     # The last word of the source is all of it that differs between the addresses.
     place = _IPV4_SOURCE + 2 if four else _IPV6_SOURCE + 14
     tcp = _IP + 4 * (frame[_IP] & 0xF) if four else _IP + 40
-    network = FORGED[datagram.family].network_address.packed
+    network = sources.network_address.packed
     head = slice(_IPV4_SOURCE, _IPV4_SOURCE + 4) if four else slice(_IPV6_SOURCE, _IPV6_SOURCE + 16)
     old = bytes(frame[head])
     frame[head] = network
@@ -51,7 +50,7 @@ def forge(datagram: Datagram, source_mac: str, destination_mac: str) -> Iterator
     rest = change - _sum(frame[tcp : tcp + 2]) - _sum(frame[tcp + _SEQ : tcp + _SEQ + 4])
     base = -_word(frame, tcp + _CHECKSUM) + rest
     header = -_word(frame, _IPV4_CHECKSUM) + change if four else 0
-    hosts = FORGED[datagram.family].num_addresses
+    hosts = sources.num_addresses
     for number in itertools.count():
         host = first + number % hosts
         port = FIRST_PORT + number // hosts * _STRIDE % _PORTS

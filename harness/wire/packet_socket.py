@@ -13,9 +13,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from harness.errors import HarnessError
+from harness.segment.forgery import Network
 from harness.wire.link import Frame
 from harness.wire.real import RealClock
-from harness.wire.volley import Network, SocketVolley, Volley, leave_aside
+from harness.wire.volley import SocketVolley, Volley, leave_aside
 
 # IEEE 802's first experimental Ethertype: no stack takes it for its own.
 HEARTBEAT_TYPE = 0x88B5

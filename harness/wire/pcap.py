@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from harness.errors import HarnessError
+from harness.segment.forgery import Network
 from harness.wire.clock import Clock
 from harness.wire.link import Frame, Link
-from harness.wire.volley import Network, Volley, load
+from harness.wire.volley import Volley, load
 
 _MAGIC = 0xA1B2_3C4D
 _ETHERNET = 1

@@ -13,11 +13,12 @@ from typing import Any
 from harness.errors import UsageError
 from harness.segment import codec, sequence
 from harness.segment.datagram import Datagram
+from harness.segment.forgery import Network
 from harness.segment.notation import parse_flags
 from harness.segment.segment import Flags, Segment
 from harness.wire.clock import Clock
 from harness.wire.link import Frame, Link
-from harness.wire.volley import Network, Volley, load
+from harness.wire.volley import Volley, load
 
 _EXAMPLES = "'drop R.', 'drop 3rd S', 'delay S. 0.5', 'duplicate any', 'alter R. ack+1'"
 _WORDS = re.compile(

@@ -8,10 +8,16 @@ from dataclasses import dataclass
 from harness.errors import HarnessError
 from harness.segment import codec
 from harness.segment.datagram import ArpRequest, Datagram, NeighbourSolicitation
-from harness.segment.forgery import FORGED, forge
+from harness.segment.forgery import forge
 from harness.wire.clock import Clock
 from harness.wire.link import Frame, Link
 from harness.wire.volley import Volley, load
+
+FORGED = {
+    "ipv4": ipaddress.ip_network("198.51.100.128/26"),
+    "ipv6": ipaddress.ip_network("2001:db8::f00d:0/122"),
+}
+"""The sources of floods: on the link, but nobody's; 64 of them in either family."""
 
 _NEIGHBOUR_DISCOVERY = range(133, 138)
 
@@ -73,9 +79,9 @@ class Station:
         """
         for source in FORGED[datagram.family]:
             self.answers_for(str(source))
-        frames = forge(datagram, self._mac, self._destination())
-        aside = [FORGED[datagram.family]]
-        return load(self._link, list(itertools.islice(frames, count)), aside)
+        sources = FORGED[datagram.family]
+        frames = forge(datagram, self._mac, self._destination(), sources)
+        return load(self._link, list(itertools.islice(frames, count)), [sources])
 
     def _destination(self) -> str:
         if self._target_mac is None:

@@ -1,7 +1,6 @@
 """Volley: frames that are sent so fast that nobody looks at any of them."""
 
 import ctypes
-import ipaddress
 import os
 import socket
 import struct
@@ -9,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from harness.errors import HarnessError
+from harness.segment.forgery import Network
 from harness.wire.link import Link
 
 _SO_ATTACH_FILTER = 26
@@ -16,8 +16,6 @@ _INSTRUCTION = struct.Struct("=HBBI")
 _LOAD_HALF, _LOAD_WORD, _AND, _EQUAL, _RETURN = 0x28, 0x20, 0x54, 0x15, 0x06
 _TYPE_AT = 12
 _ALL = 0xFFFFFFFF
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Volley(Protocol):

@@ -15,12 +15,12 @@ import sys
 import time
 
 from harness.segment.datagram import Datagram
-from harness.segment.forgery import FORGED, forge
+from harness.segment.forgery import forge
 from harness.segment.segment import Flags, MaximumSegmentSize, Segment
 from harness.targets import network
 from harness.targets.driver import Settings
 from harness.targets.netns import NetnsDriver
-from harness.wire.station import Station
+from harness.wire.station import FORGED, Station
 
 PORT = 2017
 PORTION = 256
@@ -63,7 +63,9 @@ def ours(seconds):
             station.answers_for(str(source))
         segment = Segment(40000, PORT, flags=Flags.SYN, options=(MaximumSegmentSize(1460),))
         ends = network.PEER_ADDRESSES["ipv4"], network.TARGET_ADDRESSES["ipv4"]
-        frames = forge(Datagram(*ends, segment), network.PEER_MAC, network.TARGET_MAC)
+        frames = forge(
+            Datagram(*ends, segment), network.PEER_MAC, network.TARGET_MAC, FORGED["ipv4"]
+        )
         volley = world.link.load(list(itertools.islice(frames, 1 << 14)), [FORGED["ipv4"]])
         began, sent = time.monotonic(), 0
         while time.monotonic() - began < seconds:
