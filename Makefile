@@ -38,11 +38,13 @@ test: setup
 
 # Pages in a real browser: with Chromium and npm, which apt installs here where it can.
 browser: setup
-	@command -v chromium >/dev/null && command -v npm >/dev/null || \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium npm fonts-dejavu-core; \
+	@lacking=; for name in chromium npm; do command -v $$name >/dev/null || lacking="$$lacking $$name"; done; \
+	if [ -z "$$lacking" ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -qq -y --no-install-recommends $$lacking fonts-dejavu-core >/dev/null; \
 	else \
-		echo "this needs a browser and npm: run 'apt-get install chromium npm' as root, then make again"; exit 1; \
+		echo "this needs a browser and npm: run 'apt-get install$$lacking' as root, then make again"; exit 1; \
 	fi
 	$(BIN)/pip install --quiet --editable '.[browser]'
 	$(BIN)/python -c 'from harness.reporting.allure3 import program; program.install(development=True)'
