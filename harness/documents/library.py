@@ -1,7 +1,7 @@
 """Library: the measures and the documents, checked as they are read."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +29,12 @@ class Library:
     measures: Mapping[str, Measure]
     documents: Mapping[str, Document]
     claims: Mapping[str, Claim]
+    _about: dict[str, list[tuple[Claim, Judged]]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for claim in self.claims.values():
+            for judged in claim.judged:
+                self._about.setdefault(judged.measure, []).append((claim, judged))
 
     @classmethod
     def load(cls, *folders: Path, packaged: Path = PACKAGED) -> "Library":
@@ -71,15 +77,10 @@ class Library:
         """Return a document by its id; UsageError with a close one if there is none."""
         return _found(self.documents, name, "document")
 
-    def claims_about(self, measure: str) -> list[tuple[Claim, Judged]]:
+    def claims_about(self, measure: str) -> Sequence[tuple[Claim, Judged]]:
         """Return what every document expects of a measure; UsageError if there is no such."""
         self.measure(measure)
-        return [
-            (claim, judged)
-            for claim in self.claims.values()
-            for judged in claim.judged
-            if judged.measure == measure
-        ]
+        return self._about.get(measure, ())
 
     def knobs_about(self, measure: str) -> dict[str, list[tuple[Claim, Judged]]]:
         """Return the knobs that a measure depends on, each with what says so of it.

@@ -19,7 +19,7 @@ something of.
 
 import fnmatch
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,11 @@ class Ledger:
     """All entries of all stacks."""
 
     entries: tuple[Known, ...] = ()
+    _about: dict[tuple[str, str], list[Known]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for entry in self.entries:
+            self._about.setdefault((entry.claim, entry.measure), []).append(entry)
 
     @classmethod
     def load(cls, library: Library, folder: Path = PACKAGED) -> "Ledger":
@@ -102,9 +107,8 @@ class Ledger:
         return next(
             (
                 entry
-                for entry in self.entries
-                if (entry.claim, entry.measure) == (claim, measure)
-                and entry.covers(stack, version, family)
+                for entry in self._about.get((claim, measure), ())
+                if entry.covers(stack, version, family)
             ),
             None,
         )

@@ -47,6 +47,7 @@ sockets and processes are the agent's own numbers.
     exit process                           its status: 0
     sysctl name [value]                    the text that is in force, after writing `value`;
                                            net.socket.OPTION is with what sockets begin from now on
+    sysctls names                          {name: the text that is in force}; null: not there
     table                                  rows: the fields of sock_diag.Row, without `info`
     counters                               {"TcpExtListenDrops": 0, …}, named as nstat does
     iptables family arguments              what it printed; EPROTONOSUPPORT: the kernel cannot
@@ -205,6 +206,7 @@ _ERROR_MESSAGES = {
 }
 
 _SYSCTL = re.compile(r"net(\.[A-Za-z0-9_-]+)+")
+_SYSCTL_LIMIT = 1 << 16
 # For stacks whose timers are to be set by socket options only.
 _BIRTH = "net.socket."
 _INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
@@ -789,27 +791,48 @@ class Agent:
         return status
 
     def _sysctl(self, request: Request) -> Any:
-        name = request.get("name")
-        if not isinstance(name, str) or not _SYSCTL.fullmatch(name):
-            raise WrongArgumentError("name is not that of a sysctl below net")
-        if name.startswith(_BIRTH):
-            return str(self._at_birth(name[len(_BIRTH) :], request))
-        path = Path(self._proc, "sys", *name.split("."))
+        name = _sysctl_name(request.get("name"))
         if "value" in request:
-            value = request["value"]
-            if not isinstance(value, (int, str)):
-                raise WrongArgumentError("value is neither a number nor a text")
-            path.write_text(str(value), encoding="ascii")
-        return path.read_text(encoding="ascii").strip()
+            self._put(name, request["value"])
+        return self._in_force(name)
 
-    def _at_birth(self, option: str, request: Request) -> int:
+    def _sysctls(self, request: Request) -> Any:
+        names = request.get("names")
+        if not isinstance(names, list) or len(names) > _HELD_LIMIT:
+            raise WrongArgumentError("names is no list of sysctls")
+        found: dict[str, str | None] = dict.fromkeys(map(_sysctl_name, names))
+        for name in found:
+            with contextlib.suppress(OSError, RefusedError):
+                found[name] = self._in_force(name)
+        return found
+
+    def _in_force(self, name: str) -> str:
+        if name.startswith(_BIRTH):
+            return str(self._at_birth(name[len(_BIRTH) :]))
+        descriptor = os.open(self._sysctl_path(name), os.O_RDONLY)
+        try:
+            return os.read(descriptor, _SYSCTL_LIMIT).decode("ascii").strip()
+        finally:
+            os.close(descriptor)
+
+    def _put(self, name: str, value: Any) -> None:
+        if not isinstance(value, (int, str)):
+            raise WrongArgumentError("value is neither a number nor a text")
+        if name.startswith(_BIRTH):
+            self._at_birth(name[len(_BIRTH) :], int(value))
+        else:
+            Path(self._sysctl_path(name)).write_text(str(value), encoding="ascii")
+
+    def _sysctl_path(self, name: str) -> str:
+        return f"{self._proc}/sys/{name.replace('.', '/')}"
+
+    def _at_birth(self, option: str, value: int | None = None) -> int:
         """Return, after setting it, the value of an option with which sockets begin."""
         if option not in OPTIONS:
             raise RefusedError("ENOENT", f"no option {option[:40]}")
         level, number = OPTIONS[option]
         with contextlib.closing(self._make(socket.AF_INET)) as fresh:
-            if "value" in request:
-                value = int(request["value"])
+            if value is not None:
                 fresh.setsockopt(level, number, value)
                 self._birth[option] = value
             return self._birth.get(option, fresh.getsockopt(level, number))
@@ -921,13 +944,14 @@ class Agent:
         "kill": _kill,
         "exit": _exit,
         "sysctl": _sysctl,
+        "sysctls": _sysctls,
         "table": _table,
         "counters": _counters,
         "iptables": _iptables,
         "link": _link,
         "reset": _reset,
     }
-    _INSIDE = ("socket", "spawn", "sysctl", "table", "counters", "iptables", "link")
+    _INSIDE = ("socket", "spawn", "sysctl", "sysctls", "table", "counters", "iptables", "link")
 
 
 def _events(held: socket.socket, wanted: int) -> int:
@@ -935,6 +959,12 @@ def _events(held: socket.socket, wanted: int) -> int:
     poller = select.poll()
     poller.register(held.fileno(), wanted)
     return sum(found for _, found in poller.poll(0))
+
+
+def _sysctl_name(name: Any) -> str:
+    if not isinstance(name, str) or not _SYSCTL.fullmatch(name):
+        raise WrongArgumentError("name is not that of a sysctl below net")
+    return name
 
 
 def _integer(request: Request, name: str, default: int | None = None) -> int:

@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -237,6 +237,8 @@ class ContainerChannel:
         """Ask for an operation; Inconclusive if the container or its engine is gone."""
         if operation == "sysctl":
             return self._outside(operation, lambda: self._sysctl(**arguments))
+        if operation == "sysctls":
+            return self._outside(operation, lambda: self._sysctls(**arguments))
         if operation == "counters":
             return self._outside(operation, self._container.counters)
         if operation == "iptables":
@@ -278,6 +280,9 @@ class ContainerChannel:
             if value is not None:
                 write_sysctls({name: str(value)})
             return " ".join(path.read_text("ascii").split())
+
+    def _sysctls(self, names: Sequence[str]) -> dict[str, str | None]:
+        return {**dict.fromkeys(names), **self._container.namespace.read(tuple(names))}
 
 
 def _writable() -> list[str]:

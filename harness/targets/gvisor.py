@@ -432,13 +432,13 @@ class _Asking:
 
     def sysctls(self, names: Sequence[str]) -> dict[str, str]:
         """Return those that the stack has."""
-        found = {}
-        for name in names:
-            reply = self._channel.request("sysctl", name=name)
-            answered(reply, self._clock, name=NAME)
-            if reply.error is None:
-                found[name] = " ".join(str(reply.value).split())
-        return found
+        reply = self._channel.request("sysctls", names=list(names))
+        answered(reply, self._clock, name=NAME)
+        return {
+            name: " ".join(str(text).split())
+            for name, text in reply.value.items()
+            if text is not None
+        }
 
     def set(self, name: str, value: str) -> None:
         """Set one of the user's; UsageError if it cannot be."""

@@ -5,7 +5,7 @@ import errno
 import functools
 import ipaddress
 import shlex
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from harness.endpoint import Endpoint
@@ -53,6 +53,8 @@ class Target:
         self._fixed = frozenset(fixed)
         self._on_listen = on_listen
         self._found = False
+        # The knobs that the stack last said are in force, until something is written.
+        self._in_force: Mapping[str, float] | None = None
 
     @property
     def name(self) -> str:
@@ -227,9 +229,10 @@ class Target:
         table = self._knobs()
         if table is None or Capability.KNOBS not in self.facts.capabilities:
             return self.facts.effective
-        texts = {name: self._sysctl(name) for name in table.sysctls()}
-        present = {name: text for name, text in texts.items() if text is not None}
-        return {**self.facts.effective, **self._desk.read("sysctl", present, table.values)}
+        if self._in_force is None:
+            texts = self._sysctls(table.sysctls())
+            self._in_force = self._desk.read("sysctls", texts, table.values)
+        return {**self.facts.effective, **self._in_force}
 
     def tune(self, **values: float) -> Mapping[str, float]:
         """Set knobs; return what is then in force, which is the user's value where he set one.
@@ -246,11 +249,11 @@ class Target:
                     raise HarnessError(f"no knob is called {name!r}")
                 raise Unsupported(f"{self.name} has no knob {name}")
             sysctl = table.by_name[name].sysctl
-            present = self._sysctl(sysctl)
-            if present is None:
+            present = self._sysctls([sysctl])
+            if not present:
                 raise Unsupported(f"{self.name} has no knob {name}")
             if sysctl not in self._fixed:
-                self._write(sysctl, table.writes({name: value}, {sysctl: present})[sysctl])
+                self._write(sysctl, table.writes({name: value}, present)[sysctl])
         in_force = self.effective
         return {name: in_force[name] for name in values}
 
@@ -285,15 +288,20 @@ class Target:
     def _knobs(self) -> Knobs | None:
         return knob_tables.load(self.facts.stack) if knob_tables.known(self.facts.stack) else None
 
-    def _sysctl(self, name: str) -> str | None:
+    def _sysctls(self, names: Sequence[str]) -> Mapping[str, str]:
+        """Return the texts of those sysctls that the stack has."""
         try:
-            return self._desk.read("sysctl", self._desk.ask("sysctl", name=name), word)  # type: ignore[no-any-return]
+            found = self._desk.ask("sysctls", names=list(names))
         except OSError as error:
-            if error.errno in _ABSENT:
-                return None
-            raise self._unmade(name, error) from None
+            raise self._unmade("sysctls", error) from None
+        return self._desk.read(  # type: ignore[no-any-return]
+            "sysctls",
+            found,
+            lambda value: {name: word(value[name]) for name in names if value[name] is not None},
+        )
 
     def _write(self, name: str, text: str) -> None:
+        self._in_force = None
         self._desk.note(self._desk.clock.now(), f"{name} = {text}")
         try:
             self._desk.ask("sysctl", name=name, value=text)

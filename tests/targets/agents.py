@@ -93,6 +93,7 @@ REQUESTS: dict[str, dict[str, object]] = {
     "kill": {"process": 1},
     "exit": {"process": 1},
     "sysctl": {"name": "net.ipv4.tcp_fin_timeout", "value": 7},
+    "sysctls": {"names": ["net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_sack"]},
     "table": {},
     "counters": {},
     "iptables": {"family": "ipv4", "arguments": ["-S"]},

@@ -260,8 +260,13 @@ def test_knobs_are_read_and_written(held, tmp_path):
     assert value(held, "sysctl", name="net.ipv4.tcp_fin_timeout", value=7) == "7"
     assert (tmp_path / "sys/net/ipv4/tcp_fin_timeout").read_text() == "7"
     assert error(held, "sysctl", name="net.ipv4.nothing") == "ENOENT"
+    names = ["net.ipv4.tcp_fin_timeout", "net.ipv4.nothing", "net.socket.TCP_NOTHING"]
+    found = value(held, "sysctls", names=names)
+    assert found == dict(zip(names, ("7", None, None), strict=True))
     for name in ("kernel.hostname", "net", "net.ipv4..", "net.ipv4/../../x", "net.ipv4.a\n", None):
         assert error(held, "sysctl", name=name) == "EINVAL"
+        assert error(held, "sysctls", names=[*names, name]) == "EINVAL"
+    assert error(held, "sysctls", names="net.ipv4.tcp_fin_timeout") == "EINVAL"
 
 
 def test_the_table_is_read_from_proc_where_netlink_is_refused(held):

@@ -7,6 +7,7 @@ from harness.errors import HarnessError, Inconclusive, Unsupported
 from harness.states import State
 from harness.targets.channel import AgentChannel
 from harness.targets.driver import Capability, Facts, Host
+from harness.targets.knobs import load
 from harness.targets.target import Target
 from harness.wire.memory import VirtualClock
 from tests.targets.agents import agent
@@ -249,8 +250,13 @@ def test_states_come_from_the_table():
         ("errors", 3, lambda target: target.socket().errors()),
         ("spawn", "child", lambda target: target.socket().spawn()),
         ("counters", {"a": "b"}, lambda target: target.counters()),
-        ("sysctl", 5, lambda target: target.knob("syn_retries")),
-        ("sysctl", "many", lambda target: target.knob("syn_retries")),
+        ("sysctls", 5, lambda target: target.knob("syn_retries")),
+        ("sysctls", {}, lambda target: target.knob("syn_retries")),
+        (
+            "sysctls",
+            dict.fromkeys(load("linux").sysctls(), "many"),
+            lambda target: target.knob("syn_retries"),
+        ),
         ("get", "!ESOMETHING", lambda target: target.socket().get("TCP_NODELAY")),
     ],
 )

@@ -17,7 +17,10 @@ from harness.targets.lwip.sockets import LwipSocket
 # What it does is Reno's congestion control, and there is no other.
 CONGESTION_CONTROL = "reno"
 
-_ABSENT = ("spawn", "kill", "exit", "sysctl", "counters", "iptables", "link", "ioctl", "reset")
+_ABSENT = (
+    *("spawn", "kill", "exit", "sysctl", "sysctls", "counters", "iptables", "link", "ioctl"),
+    "reset",
+)
 
 
 class LwipAgent:

@@ -5,7 +5,7 @@ The protocol is that of `harness.targets.agent`; here no octets travel.
 
 import base64
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -302,6 +302,9 @@ class User:
         if value is not None:
             self.write_sysctl(name, str(value))
         return self.read_sysctl(name)
+
+    def _do_sysctls(self, names: Sequence[str]) -> Any:
+        return {name: self.read_sysctl(name) for name in names}
 
     def _do_table(self) -> Any:
         return self._later(lambda: table.rows(self.stack))

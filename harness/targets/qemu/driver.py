@@ -253,12 +253,8 @@ def _succeeded(reply: Reply) -> None:
 
 def _sysctls(host: Host, names: Sequence[str]) -> dict[str, str]:
     """Return those sysctls that the kernel has."""
-    found = {name: _do(host, "sysctl", name=name, needed=False) for name in names}
-    return {
-        name: " ".join(str(reply.value).split())
-        for name, reply in found.items()
-        if reply.error is None
-    }
+    found = _do(host, "sysctls", names=list(names)).value
+    return {name: " ".join(str(text).split()) for name, text in found.items() if text is not None}
 
 
 def _check(host: Host, name: str, value: str) -> None:

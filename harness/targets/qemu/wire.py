@@ -27,7 +27,7 @@ REACTION = 0.005
 LOOK = 60.0
 """Seconds of the machine's time after which a state table is looked at again, at the latest."""
 
-_STEADY = ("hello", "name", "sysctl")
+_STEADY = ("hello", "name", "sysctl", "sysctls")
 """Questions to which no passing of time changes the answer."""
 
 
@@ -193,15 +193,13 @@ class Wire:
             self._note(asked_at, host, request, replies.get((host, request["id"]), {}))
 
     def _remembered(self, host: int, request: Mapping[str, Any]) -> bool:
-        """Answer the question for a sysctl that is known; tell whether it was one."""
+        """Answer the question for sysctls that are all known; tell whether it was one."""
         known = self._sysctls[host]
-        name = request.get("name")
-        if request["op"] != "sysctl" or "value" in request or name not in known:
+        if request["op"] != "sysctls" or not known.keys() >= set(request["names"]):
             return False
-        value = known[name]
-        error = None if value is not None else "ENOENT"
+        value = {name: known[name] for name in request["names"]}
         times = {"began": self.now, "at": self.now}
-        self.channels[host].feed({"id": request["id"], "value": value, "error": error} | times)
+        self.channels[host].feed({"id": request["id"], "value": value, "error": None} | times)
         return True
 
     def _seen_just_now(self, host: int, request: Mapping[str, Any]) -> bool:
@@ -223,6 +221,8 @@ class Wire:
             self._seen[_question(host, request)] = reply
         if operation == "sysctl" and reply.get("error") is None and "value" in reply:
             self._sysctls[host][request["name"]] = reply["value"]
+        if operation == "sysctls":
+            self._sysctls[host] |= reply.get("value") or {}
         if operation == "table":
             self._seen_quiet.append(quiet_after(asked_at, reply.get("value")))
         elif operation not in _STEADY:

@@ -190,7 +190,7 @@ class RemoteDriver:
         self._started.capabilities = frozenset(found)
         table = knobs.load(wanted.stack) if knobs.known(wanted.stack) else None
         names = table.sysctls() if table is not None else ()
-        texts = {name: ask.value("sysctl", name=name) for name in names}
+        texts = ask.value("sysctls", names=list(names)) or {}
         system = ask.value("hello")["system"]
         return str(system[2]), {
             name: " ".join(str(text).split()) for name, text in texts.items() if text is not None

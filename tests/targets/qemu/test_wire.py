@@ -116,12 +116,15 @@ def test_a_sysctl_that_is_known_is_not_asked_again():
     """What the agent wrote is known, too, and what the kernel lacks."""
     machine = FakeMachine()
     line = wire(machine, **{"net.a": "1", "net.absent": None})
-    assert line.channels[0].request("sysctl", name="net.a").value == "1"
-    assert line.channels[0].request("sysctl", name="net.absent").error == "ENOENT"
+    names = ["net.a", "net.absent"]
+    known = {"net.a": "1", "net.absent": None}
+    assert line.channels[0].request("sysctls", names=names).value == known
     assert not machine.wishes
     line.channels[0].request("sysctl", name="net.a", value="2")
-    assert line.channels[0].request("sysctl", name="net.a").value == "2"
+    assert line.channels[0].request("sysctls", names=names[:1]).value == {"net.a": "2"}
     assert len(machine.wishes) == 1
+    line.channels[0].request("sysctls", names=["net.b"])
+    assert len(machine.wishes) == 2
 
 
 def test_at_one_instant_nobody_looks_twice():
@@ -155,7 +158,7 @@ def test_what_is_gathered_is_one_exchange():
         assert not any(reply.finished() for reply in replies)
     assert [reply.value for reply in replies] == ["3", "3"]
     assert len(machine.wishes) == 1
-    assert line.channels[0].request("sysctl", name="net.b").value == "3"
+    assert line.channels[0].request("sysctls", names=["net.b"]).value == {"net.b": "3"}
 
 
 def test_between_two_stacks_the_harness_sends_nothing():
