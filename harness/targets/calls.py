@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from harness.errors import HarnessError, Inconclusive, Unsupported
 from harness.targets.channel import PATIENCE, answered
 from harness.targets.driver import Capability, Channel, Facts, Reply
-from harness.wire.clock import Clock
+from harness.wire.clock import Clock, looked
 
 if TYPE_CHECKING:
     from harness.targets.sockets import Socket
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 PENDING = "pending"
 SUCCESS = "success"
 END_OF_FILE = "end of file"
+
+_LOOKS = ("hello", "name", "sysctls", "table")
+"""Questions whose answers say themselves until when they hold."""
 
 
 class Call:
@@ -216,6 +219,8 @@ class Desk:
         reply = self._channel.request(operation, **arguments)
         answered(reply, self.clock, name=self.name)
         self._lacking(operation, reply)
+        if operation not in _LOOKS:
+            looked(self.clock, reply.began)
         if reply.error is not None:
             number = getattr(errno, reply.error, None)
             if number is None:

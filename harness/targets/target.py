@@ -17,9 +17,15 @@ from harness.targets.driver import Capability, Facts, Host
 from harness.targets.knobs import Knobs
 from harness.targets.sock_diag import Row
 from harness.targets.sockets import Child, Listener, Socket, natural, word
-from harness.wire.clock import Clock
+from harness.wire.clock import Clock, looked
 
 __all__ = ["Call", "Child", "Endpoint", "Listener", "Rule", "Socket", "Target"]
+
+LOOK_SHARE = 0.1
+"""How much of the time that a state table gives a timer may go by until the next look."""
+
+LONGEST_LOOK = 1.0
+"""Seconds after which it is looked at again at the latest, while somebody waits for it."""
 
 _HELD_ONLY = "shows only the sockets of applications"
 _ABSENT = {errno.ENOENT, errno.EPERM, errno.EACCES, errno.EROFS, errno.EPROTONOSUPPORT}
@@ -144,11 +150,14 @@ class Target:
     def table(self) -> list[Row]:
         """Return the state table, all families."""
         self.need(Capability.STATE_TABLE)
+        began = self._desk.clock.now()
         try:
-            rows = self._desk.ask("table")
+            found = self._desk.ask("table")
         except OSError as error:
             raise self._unmade("the state table", error) from None
-        return self._desk.read("table", rows, lambda found: [_row(each) for each in found])  # type: ignore[no-any-return]
+        rows = self._desk.read("table", found, lambda found: [_row(each) for each in found])
+        looked(self._desk.clock, began + _stays(rows))
+        return rows  # type: ignore[no-any-return]
 
     def rows(
         self,
@@ -346,6 +355,20 @@ class Rule:
             raise HarnessError(f"{program} {shlex.join(words)}: {error.strerror}") from None
 
 
+def _stays(rows: Sequence[Row]) -> float:
+    """Return for how many seconds a state table likely stays as it is, if nothing else happens.
+
+    What a table says of its timers is believed for a small part of it, so that a look may come
+    late, but never by much. A connection for which it shows no timer may change at any time.
+    """
+    left = [
+        row.expires / 1000 if row.timer != "none" else 0.0
+        for row in rows
+        if row.state != State.LISTEN
+    ]
+    return min([LONGEST_LOOK, *(one * LOOK_SHARE for one in left)])
+
+
 @functools.lru_cache(maxsize=1024)
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return ipaddress.ip_address(text)
@@ -354,10 +377,11 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 def _row(value: Any) -> Row:
     row = Row(**value)
     State(row.state)
-    for port in (row.local_port, row.remote_port):
-        natural(port)
+    for number in (row.local_port, row.remote_port, row.expires):
+        natural(number)
     for address in (row.local_address, row.remote_address):
         _address(word(address))
+    word(row.timer)
     return row
 
 

@@ -40,3 +40,10 @@ def next_look(clock: Clock, poll: float) -> float:
     quiet_until: Callable[[], float] | None = getattr(clock, "quiet_until", None)
     soon = clock.now() + poll
     return soon if quiet_until is None else max(soon, quiet_until() - poll)
+
+
+def looked(clock: Clock, until: float) -> None:
+    """Tell a clock that cares until when what was just looked at is likely to stay as it is."""
+    note: Callable[[float], None] | None = getattr(clock, "looked", None)
+    if note is not None:
+        note(until)

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from harness.wire.noise import NoiseMeter
 
+SETTLED = 0.1
+"""Seconds after anything happened in which what is looked at may still change because of it."""
+
 # select() takes microseconds where epoll_wait() takes milliseconds, but only low descriptors.
 _SELECTABLE = 1024
 
@@ -47,6 +50,8 @@ class RealClock:
     _callbacks: dict[int, Callable[[], object]] = field(default_factory=dict)
     _heartbeats: list[Heartbeat] = field(default_factory=list)
     _held_up: float = field(default_factory=held_up)
+    _quiet: list[float] = field(default_factory=list)
+    _stirred: float = 0.0
 
     @property
     def virtual(self) -> bool:
@@ -85,9 +90,24 @@ class RealClock:
 
         return end
 
+    def looked(self, until: float) -> None:
+        """Take note of until when something that was looked at is likely to stay as it is."""
+        self._quiet.append(until)
+
+    def quiet_until(self) -> float:
+        """Return until when all is likely to stay that was looked at since the last wait.
+
+        That is now where nothing was looked at, or where something has just happened.
+        """
+        now = self.now()
+        settled = self._quiet and now - self._stirred > SETTLED
+        return min(self._quiet) if settled else now
+
     def wait(self, deadline: float) -> None:
         """Return when a watched descriptor brought something, at `deadline` at the latest."""
         self.waiting_since = self.now()
+        if deadline > self.waiting_since:
+            self._quiet.clear()
         self.noise.held_up(held_up() - self._held_up)
         for beat in self._heartbeats:
             # What fell due while nobody waited is not late: the harness was busy, not held up.
@@ -129,4 +149,7 @@ class RealClock:
             for descriptor, _ in events
             if descriptor in self._callbacks
         ]
-        return any(happened)
+        if any(happened):
+            self._stirred = self.now()
+            return True
+        return False

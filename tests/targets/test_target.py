@@ -8,7 +8,7 @@ from harness.states import State
 from harness.targets.channel import AgentChannel
 from harness.targets.driver import Capability, Facts, Host
 from harness.targets.knobs import load
-from harness.targets.target import Target
+from harness.targets.target import LONGEST_LOOK, LOOK_SHARE, Target
 from harness.wire.memory import VirtualClock
 from tests.targets.agents import agent
 
@@ -241,6 +241,7 @@ def test_states_come_from_the_table():
         ("table", [{"state": "ESTABLISHED"}], lambda target: target.table()),
         ("table", [row("OPEN", 1)], lambda target: target.table()),
         ("table", [{**row("LISTEN", 1), "local_address": 7}], lambda target: target.table()),
+        ("table", [{**row("LISTEN", 1), "expires": "soon"}], lambda target: target.table()),
         ("name", ["nowhere", 1], lambda target: target.socket().local),
         ("name", 5, lambda target: target.socket().local),
         ("receive", "%%%", lambda target: target.socket().receive()),
@@ -346,3 +347,26 @@ def test_a_stack_that_cannot_be_asked_to_listen_has_one_listener_at_most():
     with pytest.raises(Unsupported, match="cannot be asked to listen"):
         target.listen(2018)
     assert script.asked == []
+
+
+def test_a_table_says_for_how_long_it_likely_stays_as_it_is():
+    """A small part of the shortest time that a timer has left; no time where one is not shown."""
+    script = Script()
+    target = script.target()
+    said = []
+    script.clock.looked = said.append
+    timers = {"timer": "time-wait", "expires": 4000}
+    listening, waiting = row("LISTEN", 1), {**row("TIME-WAIT", 2, 3), **timers}
+    longest = {**waiting, "expires": 60_000}
+    for rows, stays in (
+        ([listening], LONGEST_LOOK),
+        ([listening, longest], LONGEST_LOOK),
+        ([longest, waiting], 4.0 * LOOK_SHARE),
+        ([waiting, row("ESTABLISHED", 4, 5)], 0.0),
+    ):
+        script.answers["table"] = rows
+        target.table()
+        assert said.pop() == pytest.approx(script.clock.now() + stays)
+    script.answers["counters"] = {}
+    target.counters()
+    assert said == [script.clock.now()]

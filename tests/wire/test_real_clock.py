@@ -6,6 +6,7 @@ import time
 import pytest
 
 from harness.wire import real
+from harness.wire.clock import looked, next_look
 from harness.wire.real import RealClock
 
 
@@ -169,3 +170,25 @@ def test_a_slow_callback_makes_the_next_heartbeat_late(clock, pipe):
     clock.wait(clock.now() + 0.12)
 
     assert clock.noise.worst > 0.06
+
+
+def test_the_next_look_is_spared_only_where_all_is_said_to_stay_and_nothing_happened(clock, pipe):
+    """The soonest of what was looked at counts, and an event makes the looks dense again."""
+    assert next_look(clock, 0.02) == pytest.approx(clock.now() + 0.02, abs=0.01)
+    until = clock.now() + 30.0
+    looked(clock, until + 9.0)
+    looked(clock, until)
+    assert next_look(clock, 0.02) == until - 0.02
+    clock.wait(clock.now())
+    assert next_look(clock, 0.02) == until - 0.02
+    clock.wait(clock.now() + 0.001)
+    assert next_look(clock, 0.02) < until - 1.0
+
+    clock.watch(pipe[0], lambda: os.read(pipe[0], 9))
+    os.write(pipe[1], b"x")
+    clock.wait(clock.now() + 5.0)
+    looked(clock, until)
+    assert next_look(clock, 0.02) < until - 1.0
+    clock.wait(clock.now() + real.SETTLED * 1.1)
+    looked(clock, until)
+    assert next_look(clock, 0.02) == until - 0.02
