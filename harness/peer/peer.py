@@ -344,10 +344,16 @@ class Peer:
         state_of = self.bench.state_of
         if state_of is None:
             raise Unsupported("this target has no state table")
-        self.wait_until(
-            lambda: state_of(self.remote.port, self.local) is state, within=within, poll=POLL / 4
-        )
-        return self.state()
+        seen = State.CLOSED
+
+        def reached() -> bool:
+            nonlocal seen
+            seen = state_of(self.remote.port, self.local)
+            return seen is state
+
+        self.wait_until(reached, within=within, poll=POLL / 4)
+        self.bench.timeline.note(self.now, f"the target is in {seen}")
+        return seen
 
     def history(self, pattern: str) -> Ladder:
         """Return all segments of the target that fit so far, looked at or not."""
