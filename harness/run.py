@@ -1,5 +1,6 @@
 """Run: what the user asked for, and the targets that were started for it."""
 
+import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -81,9 +82,18 @@ class Run:
             self._drivers[name] = started
         return self._drivers[name]
 
-    def learn(self, facts: Mapping[str, Facts]) -> None:
-        """Take over what another process of this run knows, so that nothing starts to tell it."""
-        self._facts.update(facts)
+    def handed_on(self) -> bytes:
+        """Return this run with all that it knows, for another process: nothing starts to tell it.
+
+        `take_over` makes a run of it there.
+        """
+        return pickle.dumps(replace(self, _drivers={}))
+
+    @staticmethod
+    def take_over(octets: bytes) -> "Run":
+        """Return the run that another process of ours has handed on."""
+        taken: Run = pickle.loads(octets)  # noqa: S301 - from our own controller
+        return taken
 
     @property
     def facts(self) -> Mapping[str, Facts]:

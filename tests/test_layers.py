@@ -18,7 +18,7 @@ FLOORS = (
     ("plugin", "cli"),
     ("commands",),
     ("sweep",),
-    ("run", "trial", "order"),
+    ("run", "trial", "order", "nursery"),
     ("reporting",),
     ("judgement",),
     ("documents",),

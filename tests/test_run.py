@@ -1,7 +1,5 @@
 """Run: targets are started when they are needed, once."""
 
-import dataclasses
-import pickle
 from pathlib import Path
 
 import pytest
@@ -45,11 +43,12 @@ def test_a_target_is_started_once_to_tell_its_facts_and_to_make_worlds(run):
     assert Counted.starts == 1
 
 
-def test_facts_that_another_process_told_start_nothing(run):
-    """Facts travel from the controller to the workers; only a world needs the driver there."""
-    told = dataclasses.replace(small.FACTS, version="2.0")
-    run.learn(pickle.loads(pickle.dumps({"model-toy": told})))  # noqa: S301 - just dumped
-    assert run.start("model-toy").version == "2.0"
-    assert Counted.starts == 0
-    run.driver("model-toy")
+def test_a_run_is_handed_on_with_all_that_it_knows_and_nothing_started(run):
+    """What the controller found out no worker asks for; only a world needs the driver there."""
+    run.start("model-toy")
+    taken = Run.take_over(run.handed_on())
+    assert taken.start("model-toy") == small.FACTS
+    assert taken.library.claims.keys() == run.library.claims.keys()
     assert Counted.starts == 1
+    taken.driver("model-toy")
+    assert Counted.starts == 2

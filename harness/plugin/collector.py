@@ -3,7 +3,6 @@
 import datetime as dt
 import functools
 import json
-import pickle
 import shutil
 import tempfile
 import threading
@@ -18,7 +17,7 @@ import pytest
 from harness.judgement.verdict import Judgement
 from harness.order import YIELDS, yields
 from harness.plugin import baseline
-from harness.plugin.options import FACTS
+from harness.plugin.options import HANDED_ON
 from harness.reporting import allure, contradictions, profile
 from harness.reporting.changes import Changes, summary
 from harness.reporting.journal import Journal
@@ -85,7 +84,7 @@ class Collector:
         if self._turns is None:
             self._turns = tempfile.NamedTemporaryFile(prefix="tcpspec-turns-")  # noqa: SIM115 - held until the end
         node.workerinput[TURNS] = self._turns.name
-        node.workerinput[FACTS] = pickle.dumps(dict(self.run.facts))
+        node.workerinput[HANDED_ON] = self.run.handed_on()
         node.workerinput[YIELDS] = yields(self._made, len(node.config.option.tx))
         self._made += 1
 

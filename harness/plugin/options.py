@@ -1,7 +1,6 @@
 """Options: what the user may say to pytest, and the run that is made of it."""
 
 import contextlib
-import pickle
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,10 +14,8 @@ from harness.targets.registry import OPTIONS
 
 RUN = pytest.StashKey[Run]()
 
-FACTS = "tcpspec_facts"
-"""The input of a worker that holds what the controller knows of the targets."""
-
-_NOTHING = pickle.dumps({})
+HANDED_ON = "tcpspec_run"
+"""The input of a worker that holds the controller's run."""
 
 MARKERS = (
     "measures(*names): what the testcase observes; the claims about it follow from the documents",
@@ -75,34 +72,38 @@ def usage() -> Iterator[None]:
 
 
 def run_of(config: pytest.Config) -> Run:
-    """Return this process's run, made from the options when it is first asked for."""
+    """Return this process's run: the controller's, or made from the options when first asked."""
     if RUN not in config.stash:
-        option = config.option
-        run = Run.prepare(
-            targets=option.target or ["netns"],
-            settings=Settings(
-                sysctls=_sysctls(option.sysctl),
-                tuned=option.timers == "tuned",
-                firewall=tuple(option.firewall),
-                profile=profile_of(config),
-                options={
-                    one.name: value
-                    for one in OPTIONS
-                    if (value := config.getoption(f"--{one.name}")) is not None
-                },
-            ),
-            documents=[Path(config.invocation_params.dir, one) for one in option.documents],
-            bind=option.bind,
-            patience=option.patience,
-            reports=Path(config.invocation_params.dir, option.reports),
-            sabotage=option.sabotage,
-        )
+        handed_on = getattr(config, "workerinput", {}).get(HANDED_ON)
+        run = Run.take_over(handed_on) if handed_on else _prepared(config)
         config.add_cleanup(run.stop)
-        run.learn(pickle.loads(getattr(config, "workerinput", {}).get(FACTS, _NOTHING)))  # noqa: S301 - from our own controller
         for name in run.targets:
             run.start(name)
         config.stash[RUN] = run
     return config.stash[RUN]
+
+
+def _prepared(config: pytest.Config) -> Run:
+    option = config.option
+    return Run.prepare(
+        targets=option.target or ["netns"],
+        settings=Settings(
+            sysctls=_sysctls(option.sysctl),
+            tuned=option.timers == "tuned",
+            firewall=tuple(option.firewall),
+            profile=profile_of(config),
+            options={
+                one.name: value
+                for one in OPTIONS
+                if (value := config.getoption(f"--{one.name}")) is not None
+            },
+        ),
+        documents=[Path(config.invocation_params.dir, one) for one in option.documents],
+        bind=option.bind,
+        patience=option.patience,
+        reports=Path(config.invocation_params.dir, option.reports),
+        sabotage=option.sabotage,
+    )
 
 
 def _sysctls(pairs: Sequence[str]) -> dict[str, str]:

@@ -1,10 +1,13 @@
 """Start: everything that the user said is checked before any worker or testcase starts."""
 
 import os
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from harness.nursery import Nursery
 from harness.order import NICENESS, YIELDS
 from harness.plugin.baseline import baseline_of
 from harness.plugin.collector import Collector
@@ -43,6 +46,19 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config.pluginmanager.register(collector, "tcpspec-collector")
     if config.pluginmanager.hasplugin("dsession"):
         run.stop()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """Have workers on this machine forked from one process, where that is possible."""
+    here = [spec for spec in specs if spec.popen and not spec.python]
+    if not here or sys.platform != "linux" or not _about_testcases(config):
+        return
+    drivers = {driver(name).__module__ for name in run_of(config).targets}
+    nursery = Nursery(["pytest", *sorted(drivers)])
+    config.add_cleanup(nursery.close)
+    for spec in here:
+        spec.python = nursery.python
 
 
 def _is_worker(config: pytest.Config) -> bool:
