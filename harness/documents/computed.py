@@ -128,13 +128,11 @@ def _syn_timers(knobs: Knobs) -> tuple[float, ...]:
     """
     retries, linear = int(knobs["syn_retries"]), int(knobs.get("syn_linear_timeouts", 0))
     limit = sum(_take(_backoff(knobs, INITIAL_RTO), retries + 1))
-    timers: list[float] = []
-    for timer in _backoff(knobs, INITIAL_RTO, linear):
-        timers.append(timer)
-        sent = len(timers) - 1
-        if sent >= retries + linear or (sent and sum(timers) >= limit):
-            return tuple(timers)
-    raise AssertionError("the time-outs of a SYN do not end")
+    backoff = _backoff(knobs, INITIAL_RTO, linear)
+    timers = [next(backoff)]
+    while len(timers) <= retries + linear and (len(timers) == 1 or sum(timers) < limit):
+        timers.append(next(backoff))
+    return tuple(timers)
 
 
 def _chain(timers: tuple[float, ...], stretch: float = 1.0) -> Duration:

@@ -99,14 +99,8 @@ def _measure(name: str, topic: str, table: Any) -> Measure:
 
 def texts(folder: Path) -> dict[str, Text]:
     """Read the heads of all documents of a folder, by id."""
-    found: dict[str, Text] = {}
-    for path in sorted(folder.glob("*.toml")):
-        text = _read_text(path)
-        name = text.document.id
-        if name in found:
-            raise UsageError(f"{path}:1: document '{name}' stands in {found[name].path} already")
-        found[name] = text
-    return found
+    found = map(_read_text, sorted(folder.glob("*.toml")))
+    return {text.document.id: text for text in found}
 
 
 def _read_text(path: Path) -> Text:

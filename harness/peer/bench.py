@@ -67,7 +67,7 @@ class Bench:
             datagram = arrival.datagram
             if datagram.icmp is not None:
                 self._icmp(arrival.stamp, arrival.sent, datagram)
-            elif datagram.segment is not None:
+            else:
                 self._route(arrival.stamp, arrival.sent, datagram)
         return some
 

@@ -48,6 +48,18 @@ def test_syn_sent_window_of_the_syn_ack_is_not_scaled(reach, documented):
     documented("scale_syn_octets").judge(sent(peer))
 
 
+@pytest.mark.measures("late_window_octets")
+def test_established_window_of_a_segment_that_comes_late_is_not_believed(reach, documented):
+    """The window is what the newest segment says; one that comes after it and is older is not."""
+    peer = reach(State.ESTABLISHED, syn=f"<mss {SIZE}>")
+    peer.send(f"P. 11:21(10) ack 1 win {SIZE}")
+    peer.send(f"P. 1:11(10) ack 1 win {4 * SIZE}")
+    peer.fence()
+    peer.discard()
+    peer.socket.send(4000)
+    documented("late_window_octets").judge(sent(peer))
+
+
 @pytest.mark.measures("echo_beyond_hole", "echo_hole_filled", "old_in_queue_octets")
 def test_established_echo_is_of_the_segment_that_advanced_the_number(reach, documented):
     """Beyond a hole the last segment in order is echoed; then the one that fills the hole."""

@@ -7,13 +7,14 @@ from harness import State
 FAR = 1_000_000
 
 
-@pytest.mark.measures("rst_exact", "rst_exact_receive", "rst_exact_send", "peer_reset_receive")
+@pytest.mark.measures(
+    "rst_exact", "rst_exact_answer", "rst_exact_receive", "rst_exact_send", "peer_reset_receive"
+)
 def test_established_rst_at_rcv_nxt_resets(reach, documented):
-    """A RST whose number is RCV.NXT resets the connection, and the application is told."""
+    """A RST whose number is RCV.NXT resets; the application is told, and nothing is answered."""
     peer = reach(State.ESTABLISHED)
     reading = peer.socket.receive()
-    peer.send("R 1:1(0)")
-    peer.fence()
+    peer.answer("R 1:1(0)", measure="rst_exact_answer")
     documented("rst_exact").judge([peer.state()])
     outcome = reading.wait(1.0).outcome
     documented("rst_exact_receive").judge(outcome)

@@ -86,6 +86,7 @@ def test_an_expectation_says_itself_in_words(kind, value, text):
         ("duration", {"at_lest": 1}, "unknown key 'at_lest'; did you mean 'at_least'?"),
         ("duration", {"between": [240, 60]}, "nothing is between"),
         ("duration", {"between": [60]}, "a list of two numbers"),
+        ("duration", {"sum": 3}, "a list of seconds"),
         ("duration", {"at_least": 1, "at_most": 2}, "'between'"),
         ("duration", {}, "one of at_least"),
         ("duration", {"at_least": -1}, "0 or more"),
@@ -137,6 +138,7 @@ def test_what_is_no_expectation_of_its_kind_is_refused(kind, value, message):
         ("duration", {"between": [60, 240]}, 240),
         ("duration", {"at_most": 0.5}, 0.5),
         ("ladder", [1, 2, 4], 15),
+        ("ladder", [], 0),
         ("ladder", {"constant": 75, "count": 8}, 600),
         ("ladder", {"first": 1, "ratio": 2, "count": 3}, 7),
         ("ladder", {"first": 1, "ratio": 2, "from": 2, "count": 4}, 8),
@@ -144,6 +146,7 @@ def test_what_is_no_expectation_of_its_kind_is_refused(kind, value, message):
         ("ladder", {"count": 6}, None),
         ("outcome", {"outcome": "ETIMEDOUT", "after": 21}, 21),
         ("outcome", "ETIMEDOUT", None),
+        ("outcome", {"outcome": "ETIMEDOUT"}, None),
         ("fact", True, None),
     ],
 )

@@ -57,6 +57,7 @@ DISAGREE = [
     ("segment", ["R", "nothing"]),
     ("segment", ["R", "R."]),
     ("segment", ["S. ack 1", "S. ack 2"]),
+    ("segment", ['P. 1:2(1) ack 1 "a"', 'P. 1:2(1) ack 1 "b"']),
     ("segment", ["S <mss 1460,...>", "S <mss 536,...>"]),
     ("segment", ["S <mss 1460>", "S <mss 1460,sackOK>"]),
     ("segment", ["S <mss 1460>", "S <sackOK,...>"]),

@@ -144,8 +144,9 @@ def test_any_option_octets_survive_however_malformed(octets):
     ],
 )
 def test_malformed_option_lists_are_read_as_they_are(octets, options):
-    """What cannot be an option is raw up to the end of the header."""
+    """What cannot be an option is raw up to the end of the header, and is written back so."""
     assert decode_options(octets) == options
+    assert encode_options(options) == octets
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -249,6 +250,14 @@ def test_a_wrong_ip_header_checksum_is_none():
     octets = bytearray(codec.encode(datagram_of(parse_segment("R 1:1(0)"))))
     octets[10] ^= 1
     assert codec.decode(bytes(octets), "ipv4") is None
+
+
+@pytest.mark.parametrize(("family", "protocol"), [("ipv4", 1), ("ipv6", 58)])
+def test_an_icmp_message_without_a_whole_header_is_none(family, protocol):
+    """Type, code, checksum and the four octets behind them must be there."""
+    stub = OtherPayload(protocol, b"\3")
+    octets = codec.encode(dataclasses.replace(datagram_of(Segment(), family), content=stub))
+    assert codec.decode(octets, family) is None
 
 
 def test_other_protocols_keep_their_octets():
