@@ -5,6 +5,7 @@ import pytest
 from harness import By, State
 
 SIZE = 500
+LARGEST = 65535
 STAMPS = "<mss 1460,nop,nop,TS val 1000 ecr 0>"
 
 
@@ -17,6 +18,11 @@ def sent(peer):
 def stamp(segment):
     """Return the timestamp of a segment."""
     return next(option.value for option in segment.options if hasattr(option, "echo"))
+
+
+def shift(segment):
+    """Return the shift that a SYN announces, 0 without one."""
+    return next((option.shift for option in segment.options if hasattr(option, "shift")), 0)
 
 
 @pytest.mark.measures("scale_agreed_octets", "scale_not_agreed_octets", "scale_late_octets")
@@ -46,6 +52,17 @@ def test_syn_sent_window_of_the_syn_ack_is_not_scaled(reach, documented):
     peer = reach(State.ESTABLISHED, by=By.ACTIVE_OPEN, syn=syn)
     peer.socket.send(4000)
     documented("scale_syn_octets").judge(sent(peer))
+
+
+@pytest.mark.measures("scale_own_syn")
+def test_listen_window_of_the_syn_ack_is_not_scaled(target, peer, documented):
+    """The window of a SYN-ACK says octets, those of later segments are shifted."""
+    target.listen(2017)
+    peer.send(f"S 0:0(0) <mss {SIZE},nop,wscale 2>")
+    answer = peer.expect("S. 0:0(0) ack 1")
+    peer.send("P. 1:2(1) ack 1")
+    offered = peer.expect(". 1:1(0) ack 2").window << shift(answer)
+    documented("scale_own_syn").judge(answer.window > min(offered, LARGEST) / 2)
 
 
 @pytest.mark.measures("echo_beyond_hole", "echo_hole_filled", "old_in_queue_octets")
