@@ -6,6 +6,7 @@ from harness import By, State
 
 SIZE = 500
 LARGEST = 65535
+DAY = 86_400
 STAMPS = "<mss 1460,nop,nop,TS val 1000 ecr 0>"
 
 
@@ -87,6 +88,18 @@ def test_established_older_timestamp_does_not_lower_the_last(reach):
     peer.discard()
     newer = "P. 11:21(10) ack 1 <nop,nop,TS val 2001 ecr 0>"
     peer.answer(newer, measure="old_stamp_not_kept", within=0.5)
+
+
+@pytest.mark.lasts(25 * DAY)
+@pytest.mark.measures("outdated_stamp")
+def test_established_timestamp_of_the_peer_is_outdated_after_a_month(reach):
+    """After 24 days without traffic an older timestamp says nothing of a segment's age."""
+    peer = reach(State.ESTABLISHED, syn=STAMPS)
+    peer.send("P. 1:11(10) ack 1 <nop,nop,TS val 2000 ecr 0>")
+    peer.expect(". 1:1(0) ack 11")
+    peer.wait(25 * DAY)
+    older = "P. 11:21(10) ack 1 <nop,nop,TS val 1000 ecr 0>"
+    peer.answer(older, measure="outdated_stamp", within=0.5)
 
 
 @pytest.mark.measures("stamp_clock_rate", "stamp_clock_steady")
