@@ -72,6 +72,8 @@ def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
     nominal = nominal_of(run, item) or 0.0
     if run.settings.tuned and (lasts(item) or 0.0) > TUNED_LIMIT and not facts.virtual:
         raise Unsupported(f"{lasts(item):g} s, which no knob shortens: needs --timers documented")
+    if nominal > VIRTUAL_PATIENCE and facts.virtual and not facts.model:
+        raise Unsupported(f"{nominal:g} s, in which even an idle machine computes for too long")
     if nominal > run.patience and not facts.virtual and not short:
         raise Unsupported(
             f"{nominal:g} s are documented, beyond --patience {run.patience:g}: needs virtual time"

@@ -9,6 +9,8 @@
     field = 0           # optional: which number, where a sysctl holds several
     since = "6.5"       # optional: the first kernel that has it
     absent = 0          # optional: the value that a stack without the knob behaves by
+
+`sysctl` is empty where the knob is another stack's, whose driver knows it.
 """
 
 import functools
@@ -67,7 +69,7 @@ class Knobs:
 
     def sysctls(self) -> tuple[str, ...]:
         """Return the sysctls that the knobs are, each once."""
-        return tuple(dict.fromkeys(knob.sysctl for knob in self.by_name.values()))
+        return tuple(dict.fromkeys(k.sysctl for k in self.by_name.values() if k.sysctl))
 
     def missing(
         self, asked: Mapping[str, float], effective: Mapping[str, float], sysctls: Container[str]
@@ -142,7 +144,7 @@ def _knob(key: str, table: Any, name: str) -> Knob:
     if unknown := sorted(set(table) - _FIELDS):
         raise HarnessError(f"{where} has a field that knobs do not have: {unknown[0]}")
     sysctl, unit = table.get("sysctl"), table.get("unit")
-    if not isinstance(sysctl, str) or not sysctl.startswith("net."):
+    if not isinstance(sysctl, str) or (sysctl and not sysctl.startswith("net.")):
         raise HarnessError(f"{where}: sysctl is {sysctl!r}, not a name that begins with net.")
     if unit not in _PER_UNIT:
         raise HarnessError(f"{where}: unit is {unit!r}, not one of {', '.join(_PER_UNIT)}")

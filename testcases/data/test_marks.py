@@ -53,7 +53,9 @@ def test_established_congestion_is_told_until_the_peer_has_heard(target, peer):
 
 
 @pytest.mark.tuned(ecn=1)
-@pytest.mark.measures("mark_echo_threshold", "mark_echo_answer")
+@pytest.mark.measures(
+    "mark_echo_threshold", "mark_echo_once", "mark_echo_window", "mark_echo_answer"
+)
 def test_established_echo_of_congestion_halves_the_window_and_is_confirmed(
     target, peer, documented
 ):
@@ -63,9 +65,15 @@ def test_established_echo_of_congestion_halves_the_window_and_is_confirmed(
     flight = len(peer.collect(". *:*(*)", until=0.1).segments)
     peer.send(f".E 1:1(0) ack {1 + 2 * SIZE}")
     peer.fence()
-    documented("mark_echo_threshold").judge(socket.info()["snd_ssthresh"] <= flight / 2)
+    threshold = socket.info()["snd_ssthresh"]
+    documented("mark_echo_threshold").judge(threshold <= flight / 2)
+    peer.send(f".E 1:1(0) ack {1 + 4 * SIZE}")
+    peer.fence()
+    documented("mark_echo_once").judge(socket.info()["snd_ssthresh"] == threshold)
     early = peer.observe(0.1)
     peer.send(f". 1:1(0) ack {1 + flight * SIZE}")
+    peer.fence()
+    documented("mark_echo_window").judge(socket.info()["snd_cwnd"] <= flight / 2 + 1)
     later = peer.observe(0.3)
     first = next((one for one in (early, later) if one is not None), None)
     documented("mark_echo_answer").judge(first, within=0.3)

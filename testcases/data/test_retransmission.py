@@ -6,6 +6,9 @@ from harness import State
 
 RENO = {"TCP_CONGESTION": "reno"}
 ROUND_TRIP = 0.3
+STAMPS = "<mss 536,nop,nop,TS val 1000 ecr 0>"
+FOREVER = 10_000_000
+"""Milliseconds of user timeout that no testcase reaches."""
 
 
 @pytest.mark.tuned(tail_loss_probe=0, data_retries=4)
@@ -132,3 +135,74 @@ def test_established_timer_runs_for_what_is_outstanding(reach, documented):
     documented("data_timer_restarts").judge(peer.last_stamp - acknowledged)
     peer.send(". 1:1(0) ack 11")
     documented("data_timer_stops").judge(peer.observe(1.5), within=1.5)
+
+
+def settled(intervals):
+    """Tell whether the last two intervals are equal."""
+    return len(intervals) > 1 and intervals[-1] < 1.1 * intervals[-2]
+
+
+@pytest.mark.lasts(750)
+@pytest.mark.tuned(tail_loss_probe=0, data_retries=20)
+@pytest.mark.measures("data_longest_time_out")
+def test_established_time_outs_grow_up_to_a_limit(reach, documented):
+    """Intervals between retransmissions grow until they are as long as they may be."""
+    peer = reach(State.ESTABLISHED, options={"TCP_USER_TIMEOUT": FOREVER})
+    peer.socket.send(5)
+    ladder = peer.collect("P. 1:6(5)", until=lambda: settled(peer.history("P.").intervals))
+    documented("data_longest_time_out").judge(max(ladder.intervals))
+
+
+@pytest.mark.tuned(tail_loss_probe=0)
+@pytest.mark.measures("round_trip_forgotten")
+def test_established_round_trips_may_be_forgotten_after_expirations(reach, documented):
+    """When the timer has expired again and again, the next round trip may be taken for the first.
+
+    A first one is taken as it is, a later one is an eighth of the smoothed round trip.
+    """
+    peer = reach(State.ESTABLISHED)
+    peer.socket.send(5)
+    peer.wait_until(lambda: len(peer.history("P. 1:6(5) ack 1").stamps) > 4, within=60.0)
+    peer.discard()
+    peer.send(". 1:1(0) ack 6")
+    peer.fence()
+    peer.socket.send(5)
+    peer.expect("P. 6:11(5) ack 1")
+    peer.wait(ROUND_TRIP)
+    peer.send(". 1:1(0) ack 11")
+    peer.fence()
+    documented("round_trip_forgotten").judge(peer.socket.info()["rtt"] / 1e6 > ROUND_TRIP / 2)
+
+
+def stamp(segment):
+    """Return the timestamp of a segment."""
+    return next(option.value for option in segment.options if hasattr(option, "echo"))
+
+
+@pytest.mark.measures("stamp_round_trip_kept")
+def test_established_echo_without_an_acknowledgment_is_no_measurement(reach, documented):
+    """The timestamp echoed by a segment that acknowledges nothing new measures no round trip."""
+    peer = reach(State.ESTABLISHED, syn=STAMPS)
+    echo = stamp(peer.history("S.").newest)
+    before = peer.socket.info()["rtt"]
+    peer.wait(ROUND_TRIP)
+    peer.send(f"P. 1:11(10) ack 1 <nop,nop,TS val 1300 ecr {echo}>")
+    peer.send(f". 11:11(0) ack 1 <nop,nop,TS val 1300 ecr {echo}>")
+    peer.fence()
+    documented("stamp_round_trip_kept").judge(peer.socket.info()["rtt"] == before)
+
+
+@pytest.mark.tuned(tail_loss_probe=0)
+@pytest.mark.measures("round_trip_share")
+def test_established_many_samples_of_one_round_trip_count_as_few(reach, documented):
+    """However many samples a round trip gives, it has no more weight than one that gives one."""
+    peer = reach(State.ESTABLISHED, options=RENO, syn=STAMPS)
+    peer.socket.send(40_000)
+    came = peer.collect(". *:*(*)", until=0.1).segments
+    peer.wait(ROUND_TRIP - 0.1)
+    for one in came:
+        echo = f"<nop,nop,TS val 1300 ecr {stamp(one)}>"
+        peer.send(f". 1:1(0) ack {one.seq + len(one.payload)} {echo}")
+    peer.fence()
+    share = peer.socket.info()["rtt"] / 1e6 / ROUND_TRIP
+    documented("round_trip_share").judge(round(100 * share))

@@ -5,6 +5,8 @@ import pytest
 from harness import By, State
 
 SIZE = 500
+LARGEST = 65535
+DAY = 86_400
 STAMPS = "<mss 1460,nop,nop,TS val 1000 ecr 0>"
 
 
@@ -17,6 +19,11 @@ def sent(peer):
 def stamp(segment):
     """Return the timestamp of a segment."""
     return next(option.value for option in segment.options if hasattr(option, "echo"))
+
+
+def shift(segment):
+    """Return the shift that a SYN announces, 0 without one."""
+    return next((option.shift for option in segment.options if hasattr(option, "shift")), 0)
 
 
 @pytest.mark.measures("scale_agreed_octets", "scale_not_agreed_octets", "scale_late_octets")
@@ -60,6 +67,17 @@ def test_established_window_of_a_segment_that_comes_late_is_not_believed(reach, 
     documented("late_window_octets").judge(sent(peer))
 
 
+@pytest.mark.measures("scale_own_syn")
+def test_listen_window_of_the_syn_ack_is_not_scaled(target, peer, documented):
+    """The window of a SYN-ACK says octets, those of later segments are shifted."""
+    target.listen(2017)
+    peer.send(f"S 0:0(0) <mss {SIZE},nop,wscale 2>")
+    answer = peer.expect("S. 0:0(0) ack 1")
+    peer.send("P. 1:2(1) ack 1")
+    offered = peer.expect(". 1:1(0) ack 2").window << shift(answer)
+    documented("scale_own_syn").judge(answer.window > min(offered, LARGEST) / 2)
+
+
 @pytest.mark.measures("echo_beyond_hole", "echo_hole_filled", "old_in_queue_octets")
 def test_established_echo_is_of_the_segment_that_advanced_the_number(reach, documented):
     """Beyond a hole the last segment in order is echoed; then the one that fills the hole."""
@@ -82,6 +100,18 @@ def test_established_older_timestamp_does_not_lower_the_last(reach):
     peer.discard()
     newer = "P. 11:21(10) ack 1 <nop,nop,TS val 2001 ecr 0>"
     peer.answer(newer, measure="old_stamp_not_kept", within=0.5)
+
+
+@pytest.mark.lasts(25 * DAY)
+@pytest.mark.measures("outdated_stamp")
+def test_established_timestamp_of_the_peer_is_outdated_after_a_month(reach):
+    """After 24 days without traffic an older timestamp says nothing of a segment's age."""
+    peer = reach(State.ESTABLISHED, syn=STAMPS)
+    peer.send("P. 1:11(10) ack 1 <nop,nop,TS val 2000 ecr 0>")
+    peer.expect(". 1:1(0) ack 11")
+    peer.wait(25 * DAY)
+    older = "P. 11:21(10) ack 1 <nop,nop,TS val 1000 ecr 0>"
+    peer.answer(older, measure="outdated_stamp", within=0.5)
 
 
 @pytest.mark.measures("stamp_clock_rate", "stamp_clock_steady")

@@ -51,6 +51,20 @@ def test_established_silent_peer_is_probed_and_given_up(reach, documented, targe
     assert last.payload == b""
 
 
+@pytest.mark.tuned(keepalive_time=3, keepalive_interval=2, data_retries=3)
+@pytest.mark.measures("keepalive_time_set", "keepalive_ladder_set", "keepalive_repetitions")
+def test_established_probing_follows_the_settings(reach, documented):
+    """An administrator can say when a connection is probed, and how often."""
+    peer = reach(State.ESTABLISHED, options=ON)
+    began = peer.last_sent_stamp
+    reading = peer.socket.receive()
+    peer.wait_until(reading.finished)
+    ladder = peer.history(". 0:0(0) ack 1")
+    documented("keepalive_time_set").judge(ladder.began - began)
+    documented("keepalive_ladder_set").judge(ladder.intervals)
+    documented("keepalive_repetitions").judge(len(ladder.intervals))
+
+
 @pytest.mark.measures("keepalive_answered")
 def test_established_second_probe_answered_keeps_the_connection(target, reach, documented):
     """One unanswered probe does not end a connection."""

@@ -104,7 +104,9 @@ def test_abnormal_4_second_fin_dropped_before_the_server(client, server, wire, d
     documented("lab_last_ack_dropped_duration").judge(states.lasted(State.LAST_ACK, since=first.at))
 
 
-@pytest.mark.measures("lab_third_ack_dropped_states", "lab_third_ack_dropped_data")
+@pytest.mark.measures(
+    "lab_third_ack_dropped_states", "lab_third_ack_dropped_data", "lab_third_ack_dropped_again"
+)
 def test_third_ack_dropped_before_the_server(client, server, wire, documented):
     """The client is ESTABLISHED, the server is not; data after the server gave up draws a RST."""
     server.listen(PORT)
@@ -120,3 +122,6 @@ def test_third_ack_dropped_before_the_server(client, server, wire, documented):
     connected.send(10)
     wire.wait_until(reading.finished, within=2.0, poll=None)
     documented("lab_third_ack_dropped_data").judge(reading.outcome)
+    reset = wire.expect("R", by=server)
+    wire.wait(2.0)
+    documented("lab_third_ack_dropped_again").judge(wire.after(reset.at, by=client) is not None)

@@ -110,11 +110,13 @@ def test_close_with_a_slow_application_takes_four_segments(client, server, wire,
     "lab_server_close_states",
     "lab_server_close_client_state",
     "lab_server_close_late_fin",
+    "lab_server_close_client_states",
 )
 def test_situation_6_server_closes_and_the_client_does_not(client, server, wire, documented):
     """The server's FIN-WAIT-2 ends by itself; the client's FIN, much later, is refused.
 
-    A rule holds back the client's acknowledgement until FIN-WAIT-1 has been seen.
+    A rule holds back the client's acknowledgement until FIN-WAIT-1 has been seen, another one the
+    server's RST until LAST-ACK has been seen.
     """
     listener = server.listen(PORT)
     connected = client.connect(server.endpoint(PORT)).wait(1.0).socket
@@ -128,7 +130,14 @@ def test_situation_6_server_closes_and_the_client_does_not(client, server, wire,
     documented("lab_server_close_states").judge(states.seen)
     documented("lab_server_close_client_state").judge([client.sight(connected)()])
 
+    client_states = wire.watch(client.sight(connected))
+    client_states.look()
+    rule = client.firewall("-I INPUT -p tcp --sport 2017 -j DROP")
     connected.close()
     fin = wire.expect("F.", by=client)
     wire.wait_until(lambda: wire.after(fin.at, by=server) is not None, within=1.0)
     documented("lab_server_close_late_fin").judge(wire.after(fin.at, by=server), within=1.0)
+    wire.wait_until(lambda: client_states.in_state(State.LAST_ACK), within=1.0)
+    rule.remove()
+    wire.wait_until(lambda: client_states.in_state(State.CLOSED), within=10.0)
+    documented("lab_server_close_client_states").judge(client_states.seen)

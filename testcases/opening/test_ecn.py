@@ -19,7 +19,7 @@ def test_listen_syn_that_asks_for_ecn(target, peer, documented):
     """A SYN that asks for ECN is answered, by default with consent or without."""
     answer, fields = answered(target, peer, "SEW 0:0(0) <mss 1460>")
     documented("ecn_syn_answer").judge(answer)
-    documented("ecn_syn_answer_ect").judge(max(fields, default=0))
+    documented("ecn_syn_answer_ect").judge(max(fields, default=ECT))
 
 
 @pytest.mark.tuned(ecn=0)
@@ -62,7 +62,7 @@ def test_syn_sent_every_form_of_syn_ack_opens(target, peer, documented):
     asked = peer.another(remote_port=0)
     target.connect(asked.local)
     documented("ecn_syn_segment").judge(asked.observe(0.5))
-    documented("ecn_syn_ect").judge(max(fields, default=0))
+    documented("ecn_syn_ect").judge(max(fields, default=ECT))
     documented("ecn_synack_forms").judge(outcomes.count("success"))
 
 

@@ -19,6 +19,23 @@ def test_syn_sent_socket_option_says_how_often_the_syn_is_repeated(target, peer,
     documented("syncnt_repetitions").judge(len(ladder.intervals))
 
 
+@pytest.mark.tuned(syn_linear_timeouts=0, syn_retries=1)
+@pytest.mark.measures("syn_repetitions_set")
+def test_syn_sent_repetitions_of_the_syn_can_be_set(target, peer, documented):
+    """An administrator can say how often a SYN is sent again."""
+    _, ladder = attempt_in_silence(target, peer)
+    documented("syn_repetitions_set").judge(len(ladder.intervals))
+
+
+@pytest.mark.tuned(synack_retries=1)
+@pytest.mark.measures("synack_repetitions_set")
+def test_syn_received_repetitions_of_the_syn_ack_can_be_set(reach, documented):
+    """An administrator can say how often a SYN-ACK is sent again."""
+    peer = reach(State.SYN_RECEIVED)
+    peer.target_leaves(State.SYN_RECEIVED)
+    documented("synack_repetitions_set").judge(len(peer.history("S. 0:0(0) ack 1").intervals))
+
+
 @pytest.mark.tuned(syn_linear_timeouts=0, syn_retries=2)
 @pytest.mark.measures("syn_ladder_exponential", "syn_sameness", "exponential_connect_timeout")
 def test_syn_sent_time_outs_double_from_the_first_on(target, peer, documented):

@@ -5,6 +5,7 @@ import pytest
 from harness import State
 
 FAR = 1_000_000
+ELSEWHERE = {"ipv4": "198.51.100.9", "ipv6": "2001:db8::9"}
 
 
 @pytest.mark.measures(
@@ -60,5 +61,15 @@ def test_established_segment_with_another_port_is_another_connections(reach):
     """A segment with a wrong port is refused and does not touch the connection."""
     peer = reach(State.ESTABLISHED)
     peer.another().answer("P. 1:11(10) ack 77", measure="other_port_segment")
+    peer.send("P. 1:11(10) ack 1")
+    peer.expect(". 1:1(0) ack 11")
+
+
+@pytest.mark.measures("other_address_segment")
+def test_established_segment_from_another_address_is_another_connections(reach, target, documented):
+    """A segment with a wrong source address is refused and does not touch the connection."""
+    peer = reach(State.ESTABLISHED)
+    peer.send("P. 1:11(10) ack 1", source=ELSEWHERE[target.family])
+    documented("other_address_segment").judge(peer.observe(), within=1.0)
     peer.send("P. 1:11(10) ack 1")
     peer.expect(". 1:1(0) ack 11")

@@ -37,6 +37,7 @@ class Listener:
     options: dict[str, Any] = field(default_factory=dict)
     queue: deque[Connection] = field(default_factory=deque)
     _cookies_until: float = -1.0
+    _attacked: bool = False
 
     @property
     def half_open(self) -> list[Connection]:
@@ -52,6 +53,18 @@ class Listener:
         """How many may wait for accept()."""
         numbers = self.stack.parameters
         return min(self.backlog, numbers.somaxconn) + numbers.backlog_extra
+
+    @property
+    def attacked(self) -> bool:
+        """Whether half-open connections were too many, and some of them are left (S0-046)."""
+        numbers = self.stack.parameters
+        if not numbers.syn_attack_protection or numbers.synack_retries < 2:
+            return False
+        waiting = self.half_open
+        retried = sum(c.retransmits > 0 for c in waiting)
+        many = len(waiting) >= numbers.max_syn_backlog or retried > numbers.max_half_open_retried
+        self._attacked = many or (self._attacked and bool(waiting))
+        return self._attacked
 
     def full(self) -> bool:
         """Tell whether as many wait for accept() as listen() allows."""

@@ -31,6 +31,7 @@ class Parameters:
     keepalive_time: float
     keepalive_interval: float
     keepalive_probes: int
+    keepalive_repeats_as_data: int
     time_wait: float
     time_wait_reuse: int
     rfc1337: int
@@ -56,6 +57,8 @@ class Parameters:
     max_syn_backlog: int
     somaxconn: int
     half_open_overflow: str
+    syn_attack_protection: int
+    max_half_open_retried: int
     syn_cookies: int
     abort_on_overflow: int
     listen_drops_syn_fin: int

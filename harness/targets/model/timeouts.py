@@ -77,7 +77,8 @@ def keepalive_timeout(c: Connection) -> None:
         c.timers.keepalive.start(left)
         return
     own = float(options.get("TCP_USER_TIMEOUT") or 0) / 1000
-    overdue = c.probes >= int(options.get("TCP_KEEPCNT") or numbers.keepalive_probes)
+    as_data = numbers.data_retries + 1 if numbers.keepalive_repeats_as_data else 0
+    overdue = c.probes >= int(options.get("TCP_KEEPCNT") or as_data or numbers.keepalive_probes)
     if (c.probes and c.now - c.heard_at >= own) if own else overdue:
         user_timeout(c)
         return
@@ -114,7 +115,8 @@ def _retries(c: Connection) -> int:
         retries = int(asked) if asked else numbers.syn_retries
         retries += 0 if asked else numbers.syn_linear_timeouts
     elif c.state is State.SYN_RECEIVED:
-        retries = numbers.synack_retries
+        attacked = c.listener is not None and c.listener.attacked
+        retries = 0 if attacked else numbers.synack_retries
     else:
         retries = numbers.orphan_retries if c.orphan else numbers.data_retries
     return retries

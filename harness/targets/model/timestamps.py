@@ -15,7 +15,12 @@ def acceptable(c: Connection, segment: Segment) -> bool:
     stamp = next((o for o in segment.options if isinstance(o, Timestamps)), None)
     if stamp is None:
         return True
-    return not less(stamp.value, c.ts_recent) or c.now - c.ts_recent_at > OUTDATED
+    return not less(stamp.value, c.ts_recent) or outdated(c)
+
+
+def outdated(c: Connection) -> bool:
+    """Tell whether TS.Recent says nothing any more (section 5.5)."""
+    return c.now - c.ts_recent_at > OUTDATED
 
 
 def update(c: Connection, segment: Segment) -> None:
@@ -23,5 +28,6 @@ def update(c: Connection, segment: Segment) -> None:
     stamp = next((o for o in segment.options if isinstance(o, Timestamps)), None)
     if stamp is None or not c.timestamps or segment.rst:
         return
-    if less_or_equal(c.ts_recent, stamp.value) and less_or_equal(segment.seq, c.last_ack_sent):
+    newer = less_or_equal(c.ts_recent, stamp.value) or outdated(c)
+    if newer and less_or_equal(segment.seq, c.last_ack_sent):
         c.ts_recent, c.ts_recent_at = stamp.value, c.now
