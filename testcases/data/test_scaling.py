@@ -58,12 +58,12 @@ def test_syn_sent_window_of_the_syn_ack_is_not_scaled(reach, documented):
 @pytest.mark.measures("late_window_octets")
 def test_established_window_of_a_segment_that_comes_late_is_not_believed(reach, documented):
     """The window is what the newest segment says; one that comes after it and is older is not."""
-    peer = reach(State.ESTABLISHED, syn=f"<mss {SIZE}>")
-    peer.send(f"P. 11:21(10) ack 1 win {SIZE}")
-    peer.send(f"P. 1:11(10) ack 1 win {4 * SIZE}")
+    peer = reach(State.ESTABLISHED)
+    peer.send("P. 11:21(10) ack 1 win 1460")
+    peer.send("P. 1:11(10) ack 1 win 14600")
     peer.fence()
     peer.discard()
-    peer.socket.send(4000)
+    peer.socket.send(14600)
     documented("late_window_octets").judge(sent(peer))
 
 
