@@ -1,15 +1,17 @@
-"""Congestion: windows after a lost SYN, after a loss, after idleness, and with SACK."""
+"""Congestion: windows after a lost SYN, a loss, idleness, a smaller MTU, and with SACK."""
 
 import itertools
 
 import pytest
 
-from harness import State
+from harness import Problem, State
 
 RENO = {"TCP_CONGESTION": "reno"}
 SIZE = 1400
 SYN = f"<mss {SIZE}>"
 SELECTIVE = f"<mss {SIZE},sackOK>"
+SMALL = {"ipv4": 600, "ipv6": 1280}
+"""An MTU in octets; IPv6 has none that is smaller."""
 
 
 def flight(peer, *, acknowledge=True):
@@ -35,6 +37,48 @@ def test_established_lost_syn_ack_makes_the_first_flight_one_segment(target, pee
     peer.send(". 1:1(0) ack 1")
     listener.accept().wait(1.0).socket.send(50_000)
     documented("syn_lost_flight").judge(flight(peer, acknowledge=False))
+
+
+def late(target, peer):
+    """Acknowledge the third SYN-ACK only, and let much be sent; return the peer."""
+    listener = target.listen(2017, options=RENO)
+    peer.send(f"S 0:0(0) {SYN}")
+    for _ in range(3):
+        peer.expect("S. 0:0(0) ack 1", within=30.0)
+    peer.send(". 1:1(0) ack 1")
+    listener.accept().wait(1.0).socket.send(50_000)
+    return peer
+
+
+@pytest.mark.measures("late_syn_ack_flight", "late_third_ack_flight")
+def test_established_handshake_does_not_open_the_window(target, peer, documented):
+    """Neither the SYN-ACK nor its acknowledgment makes a window of one segment larger.
+
+    Some take a handshake to have met congestion only when it was repeated twice.
+    """
+    attempt = target.connect(peer.port(2018), options=RENO)
+    for _ in range(3):
+        peer.expect("S 0:0(0)", within=30.0)
+    peer.send(f"S. 0:0(0) ack 1 {SYN}")
+    peer.expect(". 1:1(0) ack 1")
+    attempt.wait(1.0).socket.send(50_000)
+    documented("late_syn_ack_flight").judge(flight(peer, acknowledge=False))
+    caller = peer.another(remote_port=2017)
+    documented("late_third_ack_flight").judge(flight(late(target, caller), acknowledge=False))
+
+
+@pytest.mark.tuned(tail_loss_probe=0)
+@pytest.mark.measures("smaller_path_window")
+def test_established_smaller_mtu_makes_the_window_smaller(reach, target, documented):
+    """When segments turn out to be too large, no more of them are sent for being smaller."""
+    peer = reach(State.ESTABLISHED, options=RENO, syn=SYN)
+    peer.socket.send(400_000)
+    flight(peer, acknowledge=False)
+    before = peer.socket.info()["snd_cwnd"]
+    peer.send_icmp(Problem.TOO_BIG, mtu=SMALL[target.family])
+    size = len(peer.expect(". 1:*(*) ack 1", within=5.0).payload)
+    window = peer.socket.info()
+    documented("smaller_path_window").judge(window["snd_cwnd"] * window["snd_mss"] <= before * size)
 
 
 @pytest.mark.measures("congestion_option", "congestion_inherited", "initial_threshold")

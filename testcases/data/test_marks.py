@@ -110,3 +110,46 @@ def test_established_mark_outside_the_window_is_ignored(target, peer):
     peer.expect(". 1:1(0) ack 1")
     peer.send("P. 1:11(10) ack 1", tos=ECT)
     peer.expect(". 1:1(0) ack 11", measure="mark_outside")
+
+
+@pytest.mark.tuned(ecn=1)
+@pytest.mark.measures("mark_reopened_answer", "mark_reopened_data")
+def test_time_wait_new_connection_agrees_anew(target, peer, documented):
+    """What was agreed does not outlive the connection: another one from its ports has no marks."""
+    listener = target.listen(2017)
+    peer.send(f"SEW 0:0(0) <mss {SIZE}>")
+    peer.expect("SE. 0:0(0) ack 1")
+    peer.send(". 1:1(0) ack 1")
+    listener.accept().wait(1.0).socket.shutdown("write")
+    peer.expect("F. 1:1(0) ack 1")
+    peer.send("F. 1:1(0) ack 2")
+    peer.expect(". 2:2(0) ack 2")
+    peer.answer(f"S 200000:200000(0) <mss {SIZE}>", measure="mark_reopened_answer")
+    peer.send(f". 200001:200001(0) ack {peer.history('S.').newest.seq + 1}")
+    listener.accept().wait(1.0).socket.send(10)
+    peer.expect("P. *:*(10) ack 200001")
+    documented("mark_reopened_data").judge(peer.datagrams[-1].tos & CE)
+
+
+@pytest.mark.tuned(tail_loss_probe=0, ecn=1)
+@pytest.mark.measures("mark_single_wait")
+def test_established_echo_of_congestion_at_one_segment_waits_for_the_timer(
+    target, peer, documented
+):
+    """With a window of one segment an echo of congestion makes new data wait for the timer."""
+    listener = target.listen(2017, options=RENO)
+    peer.send(f"SEW 0:0(0) <mss {SIZE}>")
+    peer.expect("SE. 0:0(0) ack 1")
+    for _ in range(2):
+        peer.observe(30.0)
+    peer.send(". 1:1(0) ack 1")
+    socket = listener.accept().wait(1.0).socket
+    socket.send(2 * SIZE)
+    peer.expect(f". 1:{1 + SIZE}({SIZE}) ack 1")
+    peer.send(f".E 1:1(0) ack {1 + SIZE}")
+    echoed = peer.last_sent_stamp
+    timer = socket.info()["rto"] / 1e6
+    later = peer.observe(30.0)
+    documented("mark_single_wait").judge(
+        later is not None and peer.last_stamp - echoed > 0.9 * timer
+    )

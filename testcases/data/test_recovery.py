@@ -97,6 +97,28 @@ def test_established_lost_retransmission_is_noticed_before_the_timer(reach, docu
     )
 
 
+@pytest.mark.tuned(tail_loss_probe=0)
+@pytest.mark.measures("lost_retransmission_window")
+def test_established_lost_retransmission_is_another_loss(reach, documented):
+    """When a retransmission is lost too, the window is halved once more."""
+    peer = reach(State.ESTABLISHED, options=RENO, syn=SELECTIVE)
+    peer.socket.send(400_000)
+    for one in flight(peer):
+        peer.send(f". 1:1(0) ack {one.seq + SIZE}")
+    came = flight(peer)
+    at = came[0].seq
+    for number in range(2, len(came) + 4):
+        peer.send(f". 1:1(0) ack {at} <nop,nop,sack {at + SIZE}:{at + number * SIZE}>")
+        peer.fence()
+    first = f". {at}:{at + SIZE}({SIZE}) ack 1"
+    peer.wait_until(lambda: len(peer.history(first).stamps) > 2, within=30.0)
+    newest = max(one.seq + len(one.payload) for one in peer.history(". *:*(*)").segments)
+    peer.send(f". 1:1(0) ack {newest}")
+    peer.fence()
+    window = peer.socket.reported("snd_cwnd")
+    documented("lost_retransmission_window").judge(window <= len(came) / 4 + 1)
+
+
 def new_after_time_out(reach):
     """Let a flight time out and acknowledge two of it; return whether new data comes first."""
     peer = reach(State.ESTABLISHED, options=RENO, syn=SYN)

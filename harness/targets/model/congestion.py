@@ -21,6 +21,11 @@ class Congestion:
         segments = self.segments or (2 if mss > 2190 else 3 if mss > 1095 else 4)
         self.cwnd = mss if syn_lost else segments * mss
 
+    def resized(self, mss: int) -> None:
+        """Take a smaller MSS: as many segments as before are allowed, and no more (3.1)."""
+        self.cwnd = self.cwnd * mss // self.mss
+        self.mss = mss
+
     def acknowledged(self, octets: int) -> None:
         """Grow by an acknowledgement of new data (3.1)."""
         if self.cwnd < self.ssthresh:

@@ -59,6 +59,7 @@ def _shrink(c: Connection, family: str, mtu: int) -> None:
     if mtu < least or mtu - header >= c.snd_mss:
         return
     c.snd_mss = mtu - header
+    c.congestion.resized(c.snd_mss)
     if c.outstanding and c.state in output.SENDING:
         output.retransmit(c)
 
