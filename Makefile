@@ -13,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Testcases wait much more than they compute: many workers a core.
 # In virtual time they only compute: one a core.
-WORKERS ?= $(if $(filter-out qemu%,$(TARGET)),$(if $(filter documented,$(TIMERS)),28,24),$(shell nproc))
+WORKERS ?= $(if $(filter-out qemu%,$(TARGET)),28,$(shell nproc))
 
 # Every worker would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE

@@ -200,6 +200,7 @@ class Trial:
             )
             for who, host in zip(names, world.hosts, strict=True)
         ]
+        self._begin_observing()
         return link
 
     def _note(self, who: str, at: float, text: str) -> None:
@@ -234,6 +235,7 @@ class Trial:
         # Now the stack knows the peer's MAC: no first segment has to wait for an answer of ours,
         # which would make the first interval of a ladder look too short.
         bench.fence()
+        self._begin_observing()
         return bench
 
     def _observed(self, measure: str, observation: Segment | None, within: float) -> None:
@@ -250,6 +252,12 @@ class Trial:
             # Who has ended cannot be asked, but what is not judged is still written down.
             knobs = self.facts.effective
         return {**knobs, ROUND_TRIP: round_trip or 0.0}
+
+    def _begin_observing(self) -> None:
+        """Leave out of the noise how late anything was while the world was made."""
+        clock = self._world.clock if self._world else None
+        if isinstance(clock, RealClock):
+            clock.forget_noise()
 
     def _noise(self) -> float | None:
         clock = self._world.clock if self._world else None

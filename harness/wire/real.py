@@ -119,6 +119,11 @@ class RealClock:
                 break
         self._held_up = held_up()
 
+    def forget_noise(self) -> None:
+        """Measure noise from now on: what was late before delays nothing that will be observed."""
+        self.noise.reset()
+        self._held_up = held_up()
+
     def close(self) -> None:
         """Stop watching; a second call does nothing."""
         self._callbacks.clear()

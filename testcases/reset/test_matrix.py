@@ -4,6 +4,9 @@ import pytest
 
 from harness import By, State
 
+# More than a hundred connections, one after another.
+pytestmark = pytest.mark.lasts(1)
+
 
 @pytest.mark.measures("matrix_closed")
 def test_closed_every_segment_is_dealt_with_as_documented(reach, documented):

@@ -148,6 +148,17 @@ def test_time_in_which_the_harness_could_not_run_is_noise(clock, monkeypatch):
     assert clock.noise.worst == before
 
 
+def test_what_was_late_before_is_forgotten(clock, monkeypatch):
+    """While a world is made nothing is observed that could come late."""
+    spent = iter((1e6, 1e6, 2e6, 2e6, 2e6))
+    monkeypatch.setattr(real, "held_up", lambda: next(spent))
+    clock.wait(clock.now())
+    clock.forget_noise()
+    clock.wait(clock.now())
+
+    assert clock.noise.worst == pytest.approx(0.0)
+
+
 def test_the_kernel_counts_how_long_this_thread_was_held_up():
     """The count never falls."""
     first = real.held_up()
