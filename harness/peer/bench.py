@@ -11,7 +11,7 @@ from harness.segment.datagram import Datagram, IcmpMessage, family_of
 from harness.segment.notation import write
 from harness.segment.segment import Segment
 from harness.states import State
-from harness.wire.clock import next_look
+from harness.wire.clock import check_patience, next_look
 from harness.wire.station import Station
 
 _ECHO_REQUEST = {"ipv4": 8, "ipv6": 128}
@@ -99,9 +99,11 @@ class Bench:
     ) -> bool:
         """Wait until the condition holds or the clock has reached the deadline; tell which.
 
-        `poll` is for conditions that no event announces: seconds between two looks.
+        `poll` is for conditions that no event announces: seconds between two looks. Unsupported if
+        the deadline is beyond the limit, in real time.
         """
         clock = self.station.clock
+        check_patience(clock, deadline, self.limit)
         while True:
             self.pump()
             if condition():

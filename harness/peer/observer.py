@@ -16,7 +16,7 @@ from harness.segment.notation import parse_pattern
 from harness.segment.segment import Flags, Segment
 from harness.segment.spelling import write_flags
 from harness.states import State
-from harness.wire.clock import Clock, next_look
+from harness.wire.clock import Clock, check_patience, next_look
 from harness.wire.link import Link
 
 
@@ -178,9 +178,13 @@ class Observer:
         within: float | None = None,
         poll: float | None = 0.02,
     ) -> bool:
-        """Wait for a condition, `within` seconds at most; tell whether it holds."""
+        """Wait for a condition, `within` seconds at most; tell whether it holds.
+
+        Unsupported if that is beyond the limit, in real time.
+        """
         clock = self._link.clock
         deadline = clock.now() + (self._limit if within is None else within)
+        check_patience(clock, deadline, self._limit)
         while True:
             self._pump()
             for log in self._logs:

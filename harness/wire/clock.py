@@ -2,8 +2,13 @@
 
 from typing import TYPE_CHECKING, Protocol
 
+from harness.errors import Unsupported
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+ROUNDING = 0.001
+"""Seconds by which a deadline may differ from now and a limit: other instants, rounded numbers."""
 
 
 class Clock(Protocol):
@@ -30,6 +35,15 @@ class Clock(Protocol):
 
         Spurious returns are allowed: callers look for themselves what happened.
         """
+
+
+def check_patience(clock: Clock, deadline: float, limit: float) -> None:
+    """Raise Unsupported for a wait of more than `limit` seconds that would cost wall time."""
+    wait = deadline - clock.now()
+    if wait > limit + ROUNDING and not clock.virtual:
+        raise Unsupported(
+            f"{wait:g} s may have to be waited for, beyond --patience: needs virtual time"
+        )
 
 
 def next_look(clock: Clock, poll: float) -> float:

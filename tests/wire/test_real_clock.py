@@ -5,8 +5,10 @@ import time
 
 import pytest
 
+from harness.errors import Unsupported
 from harness.wire import real
-from harness.wire.clock import looked, next_look
+from harness.wire.clock import check_patience, looked, next_look
+from harness.wire.memory import VirtualClock
 from harness.wire.real import RealClock
 
 
@@ -203,3 +205,12 @@ def test_the_next_look_is_spared_only_where_all_is_said_to_stay_and_nothing_happ
     clock.wait(clock.now() + real.SETTLED * 1.1)
     looked(clock, until)
     assert next_look(clock, 0.02) == until - 0.02
+
+
+def test_a_wait_beyond_the_patience_is_unsupported_where_it_costs_time(clock):
+    """At once, and not when the patience is over."""
+    check_patience(clock, clock.now() + 300.0, 300.0)
+    with pytest.raises(Unsupported, match="10800 s may have to be waited for, beyond --patience"):
+        check_patience(clock, clock.now() + 10_800.0, 300.0)
+    virtual = VirtualClock()
+    check_patience(virtual, virtual.now() + 10_800.0, 300.0)
