@@ -150,3 +150,71 @@ def test_established_send_buffer_that_was_set_does_not_grow(reach, documented):
     """SO_SNDBUF ends the automatic tuning of a socket."""
     before, after = transfer(reach(State.ESTABLISHED, options={"SO_SNDBUF": 40_000}))
     documented("send_buffer_set_grows").judge(after > before)
+
+
+def bound(reach):
+    """Return the bound of the window of a new connection with 40000 octets, once some have come."""
+    options = {"SO_RCVBUF": 40_000}
+    peer = reach(State.ESTABLISHED, peer=reach.another(), options=options, syn=SCALED)
+    deliver(peer, 50_000, read=True)
+    return peer.socket.get("TCP_WINDOW_CLAMP")
+
+
+@pytest.mark.measures("reserved_by_default", "reserved_share")
+def test_established_part_of_the_window_is_reserved(target, reach, documented):
+    """A part of the window is the application's: a segment, or as set."""
+    usual = target.knob("application_share")
+    target.tune(application_share=0)
+    none = bound(reach)
+    target.tune(application_share=1)
+    documented("reserved_share").judge(round(100 * bound(reach) / none))
+    target.tune(application_share=usual)
+    documented("reserved_by_default").judge(none - bound(reach))
+
+
+@pytest.mark.tuned(application_share=0)
+@pytest.mark.measures("overhead_by_default", "overhead_small", "overhead_large")
+def test_established_part_of_the_buffer_is_overhead(target, reach, documented):
+    """A part of the buffer is no window, as set."""
+    buffer = target.socket()
+    buffer.set("SO_RCVBUF", 40_000)
+    size = buffer.get("SO_RCVBUF")
+    documented("overhead_by_default").judge(round(100 * bound(reach) / size))
+    target.tune(overhead_share=2)
+    documented("overhead_small").judge(round(100 * bound(reach) / size))
+    target.tune(overhead_share=-2)
+    documented("overhead_large").judge(round(100 * bound(reach) / size))
+
+
+def edge_falls(reach, syn):
+    """Send what takes more memory than room in the window; return whether the right edge falls."""
+    peer = reach(State.ESTABLISHED, options={"SO_RCVBUF": 100_000}, syn=syn)
+    at = 1
+    for _ in range(15):
+        for _ in range(20):
+            peer.send(f"P. {at}:{at + 500}(500) ack 1")
+            at += 500
+        peer.fence()
+    edges = [edge for _, edge in windows(peer)]
+    return edges != sorted(edges)
+
+
+@pytest.mark.tuned(shrink_window=0)
+@pytest.mark.measures("kept_edge_falls")
+def test_established_window_is_not_shrunk_for_want_of_memory(reach, documented):
+    """Where it is off, a window is not shrunk, whatever what came takes of the memory."""
+    documented("kept_edge_falls").judge(edge_falls(reach, SCALED))
+
+
+@pytest.mark.tuned(shrink_window=1)
+@pytest.mark.measures("shrunk_edge_falls")
+def test_established_window_may_be_shrunk_for_want_of_memory(reach, documented):
+    """Where it is on, a scaled window is shrunk when what came takes more memory than thought."""
+    documented("shrunk_edge_falls").judge(edge_falls(reach, SCALED))
+
+
+@pytest.mark.tuned(shrink_window=1)
+@pytest.mark.measures("shrunk_unscaled_edge_falls")
+def test_established_window_without_scaling_is_not_shrunk(reach, documented):
+    """A window that is not scaled is not shrunk."""
+    documented("shrunk_unscaled_edge_falls").judge(edge_falls(reach, "<mss 1400>"))

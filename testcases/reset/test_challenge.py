@@ -5,6 +5,7 @@ import pytest
 from harness import State
 
 MANY = 20
+FLOOD = 3000
 FAR = 1_000_000
 
 
@@ -81,3 +82,16 @@ def test_established_common_limit_of_challenges_is_heeded(reach, documented):
             peer.fence()
     answered = [peer for peer in peers if peer.history(". 1:1(0) ack 1").stamps]
     documented("challenge_limit_heeded").judge(0 < len(answered) < MANY)
+
+
+@pytest.mark.tuned(invalid_rate_limit=0)
+@pytest.mark.measures("challenge_flood_limited")
+def test_established_common_limit_of_challenges_by_default(reach, documented):
+    """Thousands of resets a second draw as many challenges, or no more than a common limit."""
+    peer = reach(State.ESTABLISHED)
+    with peer.at_once(1.0):
+        for _ in range(FLOOD):
+            peer.send("R 101:101(0)")
+        peer.fence()
+    answers = len(peer.history(". 1:1(0) ack 1").stamps)
+    documented("challenge_flood_limited").judge(0 < answers < FLOOD)
