@@ -159,10 +159,11 @@ def side_name(word: str, target: str | None) -> str:
 
 
 def reason_class(one: Judgement) -> str:
-    """Return what kind of reason it is: up to the first colon, numbers left out."""
+    """Return what kind of reason it is: up to the first colon, numbers and target left out."""
     if one.verdict not in REASONED:
         return ""
-    return re.sub(r"\d+(?:\.\d+)?", "#", (one.reason or "").partition(":")[0]).strip()
+    words = (one.reason or "").partition(":")[0].replace(one.target, "the target")
+    return re.sub(r"\d+(?:\.\d+)?", "#", words).strip()
 
 
 def _agree(

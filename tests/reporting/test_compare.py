@@ -68,6 +68,15 @@ def test_reasons_are_compared_by_their_kind(tmp_path, one, other, equal):
     assert compared(tmp_path, *pair).equal is equal
 
 
+def test_a_reason_that_names_its_target_is_the_same_on_another(tmp_path):
+    """What one stack lacks and another too is no difference between them."""
+    pair = (
+        [judgement(target=name, verdict="unsupported", reason=f"{name} has no knob rto_max")]
+        for name in ("netns", "docker")
+    )
+    assert compared(tmp_path, *pair).equal
+
+
 def test_observations_count_when_asked_for(tmp_path):
     """With --observations a different answer differs although the verdict does not."""
     first, second = [judgement(observed="R. ack 1")], [judgement(observed="R. ack 2")]
