@@ -19,6 +19,9 @@ from harness.states import State
 from harness.wire.clock import Clock, check_patience, next_look
 from harness.wire.link import Link
 
+SOON = 0.03
+"""Seconds in which two stacks and an application are done that does not take its time."""
+
 
 class Addressed(Protocol):
     """Anything with an address on the link: a target."""
@@ -148,8 +151,14 @@ class Observer:
             self.wait_until(lambda: False, within=until, poll=poll)
         return self.fitting(pattern, by=by)
 
-    def expect(self, pattern: str, *, by: Addressed, within: float = 1.0) -> Passed:
-        """Wait for a segment of one side that fits, from any time so far; Inconclusive if none."""
+    def expect(
+        self, pattern: str, *, by: Addressed, within: float = 1.0, soon_after: float | None = None
+    ) -> Passed:
+        """Wait for a segment of one side that fits, from any time so far.
+
+        Inconclusive if none passes, or if it passes more than `SOON` after the instant
+        `soon_after`: then an application has taken its time that was not meant to.
+        """
         wanted = parse_pattern(pattern)
 
         def first() -> Passed | None:
@@ -160,6 +169,8 @@ class Observer:
         found = first()
         if found is None:
             raise Inconclusive(f"{pattern} did not pass within {within:g} s")
+        if soon_after is not None and (took := found.at - soon_after) > SOON:
+            raise Inconclusive(f"{pattern} was to pass at once, and did after {took:.3f} s")
         return found
 
     def after(self, at: float, *, by: Addressed) -> Segment | None:

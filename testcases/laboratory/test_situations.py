@@ -61,7 +61,8 @@ def test_situation_5_client_closes_and_waits(client, server, wire, documented):
     states = wire.watch(client.sight(connected))
     accepted.finish()
     connected.close()
-    last = wire.expect(". 2:2(0) ack 2", by=client)
+    ending = wire.expect("F. 1:1(0) ack 1", by=client)
+    last = wire.expect(". 2:2(0) ack 2", by=client, soon_after=ending.at)
     segments = len(wire.passed) - before
     wire.wait_until(lambda: states.in_state(State.CLOSED))
 
