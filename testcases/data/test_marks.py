@@ -7,6 +7,8 @@ from harness import State
 RENO = {"TCP_CONGESTION": "reno"}
 SIZE = 1400
 ECT, CE = 2, 3
+COUNTERS = "<kind-172 0x000001000001000001,nop>"
+"""The option of Accurate ECN, of a peer to which no octet was sent."""
 
 
 def agreed(target, peer, **options):
@@ -153,3 +155,41 @@ def test_established_echo_of_congestion_at_one_segment_waits_for_the_timer(
     documented("mark_single_wait").judge(
         later is not None and peer.last_stamp - echoed > 0.9 * timer
     )
+
+
+def with_counters(listener, peer, options=COUNTERS):
+    """Agree on Accurate ECN, and let a peer far away send twelve unmarked segments.
+
+    Return how many of the SYN-ACK and the acknowledgments have the option.
+    """
+    peer.send("SEWe 0:0(0) <mss 1460>")
+    peer.expect("S.W 0:0(0) ack 1")
+    peer.wait(0.3)
+    peer.send(f".E 1:1(0) ack 1 {options}")
+    listener.accept().wait(1.0).socket.set("TCP_QUICKACK", 1)
+    with peer.at_once(0.3):
+        for at in range(1, 121, 10):
+            peer.send(f"P. {at}:{at + 10}(10) ack 1 {options}")
+            peer.fence()
+    came = [one.segment for one in peer.datagrams if one.segment]
+    names = [set(one.option_names().split(",")) for one in came]
+    return sum(bool(of_one & {"kind-172", "kind-174"}) for of_one in names)
+
+
+@pytest.mark.measures("counters_never", "counters_sparingly", "counters_always", "counters_forced")
+def test_established_counters_of_accurate_ecn_are_told_as_set(target, peer, documented):
+    """The option of Accurate ECN is sent never, when something changed, or always, as set."""
+    settings = ("counters_never", "counters_sparingly", "counters_always", "counters_forced")
+    listener = target.listen(2017)
+    for value, measure in enumerate(settings):
+        target.tune(ecn=3, accurate_ecn_option=value)
+        documented(measure).judge(with_counters(listener, peer.another()))
+
+
+@pytest.mark.measures("counters_by_default", "counters_unasked")
+def test_established_counters_of_accurate_ecn_are_told_to_who_tells_them(target, peer, documented):
+    """The option of Accurate ECN is sent, after the SYN-ACK, only to a peer that sends it."""
+    target.tune(ecn=3)
+    listener = target.listen(2017)
+    documented("counters_by_default").judge(with_counters(listener, peer.another()))
+    documented("counters_unasked").judge(with_counters(listener, peer.another(), "<>"))
