@@ -19,8 +19,9 @@ from harness.states import State
 from harness.wire.clock import Clock, check_patience, next_look
 from harness.wire.link import Link
 
-SOON = 0.03
-"""Seconds in which two stacks and an application are done that does not take its time."""
+SOON = 0.003
+"""Seconds in which two stacks and an application are done that does not take its time: the first
+acknowledgment of a connection may be delayed for a tick only."""
 
 
 class Addressed(Protocol):
