@@ -14,8 +14,9 @@ come in any order, and several calls may be under way on one socket:
     {"id": 7, "value": null, "error": "ECONNREFUSED", "began": 81.2, "at": 81.3}
 
 `error` is null or the name of an errno, `value` then explains it if there is more to say; `began`
-and `at` are the seconds of CLOCK_MONOTONIC when the call was made and when it was over. A line that
-is no request is answered with `"id": null`, `"error": "EBADMSG"` and the reason as value. An
+and `at` are the seconds of CLOCK_MONOTONIC when the call was made and when it was over. `late`, if
+it is there, is for how many seconds the agent was kept from running since its last reply. A line
+that is no request is answered with `"id": null`, `"error": "EBADMSG"` and the reason as value. An
 unknown operation is ENOSYS, a missing or wrong argument EINVAL. `octets` below are base64 texts,
 sockets and processes are the agent's own numbers.
 
@@ -93,6 +94,7 @@ _RECEIVE_LIMIT = 1 << 19
 _SEND_LIMIT = 1 << 26
 _HELD_LIMIT = 4096
 _OUTPUT_LIMIT = 1 << 20
+_NOTABLE = 0.005
 
 _FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 _HOW = {"read": socket.SHUT_RD, "write": socket.SHUT_WR, "both": socket.SHUT_RDWR}
@@ -1124,6 +1126,7 @@ class Program:
         self._agent = agent
         self._reader = LineReader()
         self._output = bytearray()
+        self._held_up = _held_up()
         os.set_blocking(sink, False)
 
     def run(self) -> None:
@@ -1173,8 +1176,13 @@ class Program:
         return bool(octets)
 
     def _answer(self, replies: Sequence[Reply]) -> None:
+        if not replies:
+            return
+        before, self._held_up = self._held_up, _held_up()
+        late = self._held_up - before
+        told = {"late": late} if late > _NOTABLE else {}
         for reply in replies:
-            self._output += json.dumps(reply).encode() + b"\n"
+            self._output += json.dumps({**reply, **told}).encode() + b"\n"
 
     def _flush(self) -> bool:
         try:
@@ -1185,6 +1193,15 @@ class Program:
         except OSError:
             return False
         return True
+
+
+def _held_up() -> float:
+    """Return the seconds that this thread has spent ready to run while others ran; 0 if unknown."""
+    try:
+        counts = Path("/proc/thread-self/schedstat").read_text(encoding="ascii")
+        return int(counts.split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 def _die_with_parent() -> None:

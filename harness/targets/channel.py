@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from harness.errors import HarnessError
 from harness.wire.clock import Clock
+from harness.wire.real import RealClock
 
 PATIENCE = 10.0
 """How long, in seconds of the clock, an agent may take for a call that does not block."""
@@ -101,12 +102,21 @@ class AgentChannel:
         if error is not None and not (isinstance(error, str) and _ERRNO.fullmatch(error)):
             raise self.fail("sent an error without an errno's name", said)
         reply = self._open[name]
+        self._note_late(said)
         began, ended = self._times(said, reply)
         del self._open[name]
         reply.value = said.get("value")
         reply.error = error
         reply.began = began
         reply.ended = ended
+
+    def _note_late(self, said: Mapping[str, Any]) -> None:
+        """Have an agent that was kept from running count as noise."""
+        late = said.get("late", 0.0)
+        if isinstance(late, bool) or not isinstance(late, int | float) or not late >= 0.0:
+            raise self.fail("sent no time as 'late'", said)
+        if isinstance(self._clock, RealClock):
+            self._clock.noise.held_up(late)
 
     def check(self) -> None:
         """Raise HarnessError, or whatever it is, if the channel is broken."""

@@ -135,6 +135,18 @@ def test_in_virtual_time_a_reply_may_be_ahead():
     assert reply.ended == 127.0
 
 
+def test_an_agent_that_was_kept_from_running_is_noise(clock):
+    """It may have noticed late that a call was over; what is no time is refused."""
+    channel = AgentChannel(lambda _: [], clock)
+    for _ in range(2):
+        channel.request("connect")
+    now = clock.now()
+    channel.feed(good(1, began=now, at=now, late=0.07))
+    assert clock.noise.worst == 0.07
+    with pytest.raises(HarnessError, match="sent no time as 'late'"):
+        channel.feed(good(2, began=now, at=now, late=-1))
+
+
 def test_truth_is_no_time():
     """JSON's true is not one second."""
     channel = AgentChannel(lambda _: [], VirtualClock())
