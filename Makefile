@@ -11,9 +11,9 @@ PROFILE ?=
 PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
-# Testcases wait much more than they compute: many workers a core.
+# Testcases wait much more than they compute: many workers a core; fewer where each has a container.
 # In virtual time they only compute: one a core.
-WORKERS ?= $(if $(filter-out qemu%,$(TARGET)),28,$(shell nproc))
+WORKERS ?= $(if $(filter-out qemu%,$(TARGET)),$(if $(filter docker gvisor,$(TARGET)),16,28),$(shell nproc))
 
 # Every worker would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
