@@ -87,29 +87,28 @@ class Turns:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._shared: TextIO | None = None
+        self._lock: TextIO | None = None
 
     @contextmanager
     def together(self) -> Iterator[None]:
         """Hold the lock with all the others."""
-        with self._held(LOCK_SH) as file:
-            self._shared = file
-            try:
-                yield
-            finally:
-                self._shared = None
+        with self._held(LOCK_SH):
+            yield
 
     @contextmanager
     def apart(self) -> Iterator[None]:
-        """Let second attempts go on meanwhile: what only waits for long disturbs none of them."""
-        if self._shared is None:
+        """Let second attempts go on meanwhile: what only waits for long disturbs none of them.
+
+        A second attempt that does so itself disturbs no other either: they wait side by side.
+        """
+        if self._lock is None:
             yield
             return
-        flock(self._shared, LOCK_UN)
+        flock(self._lock, LOCK_UN)
         try:
             yield
         finally:
-            flock(self._shared, LOCK_SH)
+            flock(self._lock, LOCK_SH)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -118,11 +117,13 @@ class Turns:
             yield
 
     @contextmanager
-    def _held(self, operation: int) -> Iterator[TextIO]:
+    def _held(self, operation: int) -> Iterator[None]:
         with self._path.open("a") as file:
             flock(file, operation)
+            self._lock = file
             try:
-                yield file
+                yield
             finally:
+                self._lock = None
                 # Closing is not enough: a child that was forked meanwhile has the file open too.
                 flock(file, LOCK_UN)

@@ -199,8 +199,11 @@ def test_a_long_wait_lets_second_attempts_go_on(tmp_path):
         with turns.apart():
             assert held(path) == "free"
         assert held(path) == "shared"
-    with turns.alone(), turns.apart():
+    with turns.alone():
         assert held(path) == "alone"
+        with turns.apart(), Turns(path).alone():
+            assert held(path) == "alone"
+        assert held(path) == "shared"
 
 
 def second_attempt(path, said):
