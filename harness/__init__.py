@@ -23,7 +23,8 @@ expectations that are computed from the knobs of the stack.
 conforms, permitted, deviates, unsupported, inconclusive. The ledger knows the deviations that are
 known.
 
-`reporting` shows verdicts; `plugin` and `cli` are the two ways in.
+`reporting` shows verdicts; `plugin` and `cli` are the two ways in. A parallel run's workers are
+forked from the `nursery`, and `order` says which of them starts which testcase.
 
 A testcase observes and never contains a stack's numbers. It imports from here and nowhere else.
 """
