@@ -6,7 +6,7 @@ made, used and closed by one thread that stands in the right one, and never outs
 
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +34,7 @@ INTERFACE = "eth0"
 _IFF_UP = 0x1
 _IFF_NOARP = 0x80
 _IFA_F_NODAD = 0x02
+_NUD_PERMANENT = 0x80
 
 # The kernel notices a carrier at once where an interface and its other end differ in their number,
 # and else up to a second later. A namespace counts its interfaces up from 1, also when they come
@@ -111,11 +112,17 @@ def connect_pair(bench: Namespace, client: Namespace, server: Namespace) -> None
 
 
 def configure_stack(
-    namespace: Namespace, where: Address, *, gateway: Mapping[str, str] | None = None
+    namespace: Namespace,
+    where: Address,
+    *,
+    gateway: Mapping[str, str] | None = None,
+    neighbours: Iterable[Address] = (),
 ) -> None:
     """Give a stack its addresses on `INTERFACE`, bring it up, and route everything through it.
 
-    `gateway` is for stacks that know no route without one.
+    `gateway` is for stacks that know no route without one. Of `neighbours` it knows the MACs: a
+    kernel joins the groups at which IPv6 asks for them a little later, and on a busy machine too
+    late for a first segment.
     """
     through = gateway or {}
     with namespace.entered():
@@ -133,6 +140,15 @@ def configure_stack(
                 routes.addr("add", index=index, address=address, prefixlen=64, flags=_IFA_F_NODAD)
                 way = {"gateway": through["ipv6"]} if "ipv6" in through else {}
                 routes.route("add", family=socket.AF_INET6, dst="::/0", oif=index, **way)
+            for one in neighbours:
+                for family in families():
+                    routes.neigh(
+                        "replace",
+                        dst=one.addresses[family],
+                        lladdr=one.mac,
+                        ifindex=index,
+                        state=_NUD_PERMANENT,
+                    )
 
 
 def disconnect(bench: Namespace) -> None:

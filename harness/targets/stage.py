@@ -165,9 +165,10 @@ def join(
         link = PacketSocketLink(clock, network.LINK if len(stacks) == 1 else network.CLIENT_PORT)
     took(link)
     with contextlib.ExitStack() as ends:
-        raw = []
-        for namespace, where in zip(stacks, places(len(stacks)), strict=True):
-            network.configure_stack(namespace, where)
+        raw, everybody = [], places(len(stacks))
+        for namespace, where in zip(stacks, everybody, strict=True):
+            others = [place for place in everybody if place is not where]
+            network.configure_stack(namespace, where, neighbours=others)
             with namespace.entered():
                 prepare()
                 raw.append(raw_socket(network.INTERFACE))
