@@ -242,7 +242,7 @@ def prepare(config: dict[str, Any]) -> Any:
     # The kernel would look for modules where the host has its own.
     Path("/proc/sys/kernel/modprobe").write_text("\n", encoding="ascii")
     modules = inside.Modules(config["modules"])
-    modules.load(["ipv6", "veth", "bridge"])
+    modules.load(["ipv6", "veth", "bridge", "tcp_dctcp"])
     inside.write_sysctls(_QUIET, all_=False)
     links = inside.Netlink()
     for number, device in enumerate(("vec0", "vec1")):
