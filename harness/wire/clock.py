@@ -7,6 +7,9 @@ from harness.errors import Unsupported
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+BOUND = 60.0
+"""Seconds up to which a wait may be bounded, however little patience there is."""
+
 ROUNDING = 0.001
 """Seconds by which a deadline may differ from now and a limit: other instants, rounded numbers."""
 
@@ -38,9 +41,12 @@ class Clock(Protocol):
 
 
 def check_patience(clock: Clock, deadline: float, limit: float) -> None:
-    """Raise Unsupported for a wait of more than `limit` seconds that would cost wall time."""
+    """Raise Unsupported for a wait of more than `limit` seconds that would cost wall time.
+
+    Up to `BOUND` a wait is none of a long timer: what it is for comes soon, or not at all.
+    """
     wait = deadline - clock.now()
-    if wait > limit + ROUNDING and not clock.virtual:
+    if wait > max(limit, BOUND) + ROUNDING and not clock.virtual:
         raise Unsupported(
             f"{wait:g} s may have to be waited for, beyond --patience: needs virtual time"
         )

@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import Unsupported
 from harness.wire import real
-from harness.wire.clock import check_patience, looked, next_look
+from harness.wire.clock import BOUND, check_patience, looked, next_look
 from harness.wire.memory import VirtualClock
 from harness.wire.real import RealClock
 
@@ -210,6 +210,7 @@ def test_the_next_look_is_spared_only_where_all_is_said_to_stay_and_nothing_happ
 def test_a_wait_beyond_the_patience_is_unsupported_where_it_costs_time(clock):
     """At once, and not when the patience is over."""
     check_patience(clock, clock.now() + 300.0, 300.0)
+    check_patience(clock, clock.now() + BOUND, 1.0)
     with pytest.raises(Unsupported, match="10800 s may have to be waited for, beyond --patience"):
         check_patience(clock, clock.now() + 10_800.0, 300.0)
     virtual = VirtualClock()
