@@ -118,9 +118,6 @@ def _admit(listening: socket.socket) -> tuple[socket.socket, Sequence[int]]:
 def _bury(child: int, connection: socket.socket) -> None:
     """Tell a relay how its worker has ended."""
     _, status = os.waitpid(child, 0)
-    with connection:
-        try:
-            connection.send(bytes([os.waitstatus_to_exitcode(status) & 0xFF]))
-        except OSError:
-            # It was killed before its worker.
-            return
+    # A relay may have been killed before its worker.
+    with connection, contextlib.suppress(OSError):
+        connection.send(bytes([os.waitstatus_to_exitcode(status) & 0xFF]))
