@@ -258,7 +258,7 @@ class Target:
                     raise HarnessError(f"no knob is called {name!r}")
                 raise Unsupported(f"{self.name} has no knob {name}")
             sysctl = table.by_name[name].sysctl
-            present = self._sysctls([sysctl])
+            present = self._sysctls([sysctl]) if sysctl else {}
             if not present:
                 raise Unsupported(f"{self.name} has no knob {name}")
             if sysctl not in self._fixed:

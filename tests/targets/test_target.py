@@ -282,8 +282,9 @@ def test_knobs_are_tuned_unless_the_user_has_set_them(tmp_path):
     assert target.knob("syn_retries") == 2
     with pytest.raises(HarnessError, match="no knob is called 'colour'"):
         target.tune(colour=1)
-    with pytest.raises(Unsupported, match="stack has no knob synack_retries"):
-        target.tune(synack_retries=1)
+    for name in ("synack_retries", "syn_attack_protection"):
+        with pytest.raises(Unsupported, match=f"stack has no knob {name}"):
+            target.tune(**{name: 1})
     held.close()
 
 
