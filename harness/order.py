@@ -1,8 +1,9 @@
 """Order: which testcase a parallel run starts next, and which worker gets it."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from fcntl import LOCK_EX, LOCK_SH, LOCK_UN, flock
+from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, lockf
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -79,20 +80,23 @@ def _stands_back(node: Any) -> bool:
 
 
 class Turns:
-    """Lets second attempts wait until every worker has done its first ones, then run alone.
+    """Lets second attempts wait until every worker has done its first ones: one a processor then.
 
-    A lock on a file: shared while a worker goes through its testcases, exclusive for each second
-    attempt. The kernel gives it back however a worker ends.
+    Locks on the bytes of a file: all of them are shared by the workers that go through their
+    testcases, and each second attempt has one to itself. The kernel gives them back however a
+    worker ends.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, places: int | None = None) -> None:
         self._path = path
-        self._lock: TextIO | None = None
+        self._places = places or len(os.sched_getaffinity(0))
+        self._file: TextIO | None = None
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Hold the lock with all the others."""
-        with self._held(LOCK_SH):
+        """Hold all places with all the others."""
+        with self._open() as file:
+            lockf(file, LOCK_SH, self._places)
             yield
 
     @contextmanager
@@ -101,29 +105,34 @@ class Turns:
 
         A second attempt that does so itself disturbs no other either: they wait side by side.
         """
-        if self._lock is None:
+        if self._file is None:
             yield
             return
-        flock(self._lock, LOCK_UN)
+        lockf(self._file, LOCK_UN)
         try:
             yield
         finally:
-            flock(self._lock, LOCK_SH)
+            lockf(self._file, LOCK_SH, self._places)
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Hold the lock with nobody else."""
-        with self._held(LOCK_EX):
+    def again(self) -> Iterator[None]:
+        """Hold one place, alone: the first that is free, or else the one that falls to us."""
+        with self._open() as file:
+            for place in range(self._places):
+                try:
+                    lockf(file, LOCK_EX | LOCK_NB, 1, place)
+                    break
+                except OSError:
+                    continue
+            else:
+                lockf(file, LOCK_EX, 1, os.getpid() % self._places)
             yield
 
     @contextmanager
-    def _held(self, operation: int) -> Iterator[None]:
-        with self._path.open("a") as file:
-            flock(file, operation)
-            self._lock = file
+    def _open(self) -> Iterator[TextIO]:
+        with self._path.open("a+") as file:
+            self._file = file
             try:
-                yield
+                yield file
             finally:
-                self._lock = None
-                # Closing is not enough: a child that was forked meanwhile has the file open too.
-                flock(file, LOCK_UN)
+                self._file = None

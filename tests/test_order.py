@@ -1,7 +1,7 @@
 """The order: one long and one short testcase with each worker, and turns for second attempts."""
 
 import multiprocessing
-from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
+from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, lockf
 from types import SimpleNamespace
 
 import pytest
@@ -158,72 +158,92 @@ def test_different_collections_are_reported():
     assert [report.outcome for report in floor.reports] == ["failed"]
 
 
+def probe(path, said):
+    names = []
+    with path.open("a+") as file:
+        for place in range(2):
+            for operation, name in ((LOCK_EX, "free"), (LOCK_SH, "shared")):
+                try:
+                    lockf(file, operation | LOCK_NB, 1, place)
+                except OSError:
+                    continue
+                names.append(name)
+                break
+            else:
+                names.append("taken")
+    said.put(names)
+
+
+def apart_from_us(what, *given):
+    """Start something in another process; return that and what it will say."""
+    fork = multiprocessing.get_context("fork")
+    said = fork.SimpleQueue()
+    other = fork.Process(target=what, args=(*given, said))
+    other.start()
+    return other, said
+
+
 def held(path):
-    """Tell what can be had of the lock now: everything, a part, or nothing."""
-    with path.open("a") as file:
-        for operation, name in ((LOCK_EX, "free"), (LOCK_SH, "shared")):
-            try:
-                flock(file, operation | LOCK_NB)
-            except BlockingIOError:
-                continue
-            return name
-    return "alone"
+    """Tell what another process could have now of each of two places."""
+    other, said = apart_from_us(probe, path)
+    names = said.get()
+    other.join(10)
+    return names
 
 
-def test_first_attempts_go_together_and_second_ones_alone(tmp_path):
-    """The lock is shared by workers in their first round, and one's own in the second."""
-    path = tmp_path / "turns"
-    one, other = Turns(path), Turns(path)
-    with one.together(), other.together():
-        assert held(path) == "shared"
-    assert held(path) == "free"
-    with one.alone():
-        assert held(path) == "alone"
-    assert held(path) == "free"
+def test_first_attempts_share_all_places_and_a_second_has_one(tmp_path):
+    """The places are shared by workers in their first round; in the second each takes one."""
+    turns = Turns(tmp_path / "turns", 2)
+    with turns.together():
+        assert held(tmp_path / "turns") == ["shared", "shared"]
+    assert held(tmp_path / "turns") == ["free", "free"]
+    with turns.again():
+        assert held(tmp_path / "turns") == ["taken", "free"]
+    assert held(tmp_path / "turns") == ["free", "free"]
 
 
 def test_a_failure_gives_the_turn_back(tmp_path):
     """However a round ends, others may go on."""
-    turns = Turns(tmp_path / "turns")
-    for turn in (turns.together, turns.alone):
+    turns = Turns(tmp_path / "turns", 2)
+    for turn in (turns.together, turns.again):
         with pytest.raises(RuntimeError), turn():
             raise RuntimeError
-        assert held(tmp_path / "turns") == "free"
+        assert held(tmp_path / "turns") == ["free", "free"]
 
 
 def test_a_long_wait_lets_second_attempts_go_on(tmp_path):
     """Whoever only waits holds nobody up, and is with the others again afterwards."""
-    path = tmp_path / "turns"
-    turns = Turns(path)
-    with turns.together():
-        with turns.apart():
-            assert held(path) == "free"
-        assert held(path) == "shared"
-    with turns.alone():
-        assert held(path) == "alone"
-        with turns.apart(), Turns(path).alone():
-            assert held(path) == "alone"
-        assert held(path) == "shared"
+    turns = Turns(tmp_path / "turns", 2)
+    for turn in (turns.together, turns.again):
+        with turn():
+            with turns.apart():
+                assert held(tmp_path / "turns") == ["free", "free"]
+            assert held(tmp_path / "turns") == ["shared", "shared"]
 
 
 def second_attempt(path, said):
-    with Turns(path).alone():
-        said.put("second")
+    with Turns(path, 2).again():
+        said.put(held(path))
+
+
+def test_second_attempts_are_side_by_side_as_far_as_there_are_places(tmp_path):
+    """A second one takes the other place; where all are taken, it waits."""
+    with Turns(tmp_path / "turns", 2).again():
+        other, said = apart_from_us(second_attempt, tmp_path / "turns")
+        assert said.get() == ["taken", "taken"]
+        other.join(10)
 
 
 def test_a_second_attempt_waits_for_all_first_ones(tmp_path):
     """Another process is held up until nobody is in the first round any more."""
-    path = tmp_path / "turns"
-    fork = multiprocessing.get_context("fork")
-    said = fork.SimpleQueue()
-    with Turns(path).together():
-        other = fork.Process(target=second_attempt, args=(path, said))
-        other.start()
+    with Turns(tmp_path / "turns", 2).together():
+        other, said = apart_from_us(second_attempt, tmp_path / "turns")
         other.join(0.2)
         assert other.is_alive()
         assert said.empty()
+    assert "taken" in said.get()
     other.join(10)
-    assert (said.get(), other.exitcode) == ("second", 0)
+    assert other.exitcode == 0
 
 
 def test_the_last_third_of_the_workers_stands_back():

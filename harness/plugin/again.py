@@ -22,7 +22,7 @@ LONG = 30.0
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """Make second attempts after all others, one at a time over all workers."""
+    """Make second attempts after all others, as many at a time as there are processors."""
     path = getattr(session.config, "workerinput", {}).get(TURNS)
     turns = Turns(Path(path)) if path else None
     session.config.stash[ROUND] = turns
@@ -30,7 +30,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         result = yield
     again: list[pytest.Item] = session.config.stash[AGAIN]
     for item in tuple(again):
-        with turns.alone() if turns else contextlib.nullcontext():
+        with turns.again() if turns else contextlib.nullcontext():
             _try_again(session, item)
     return result
 

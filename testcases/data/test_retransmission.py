@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness import State
+from harness import By, State
 
 RENO = {"TCP_CONGESTION": "reno"}
 ROUND_TRIP = 0.3
@@ -122,17 +122,31 @@ def test_established_time_out_of_many_segments_repeats_the_first_only(reach, doc
 @pytest.mark.tuned(tail_loss_probe=0)
 @pytest.mark.measures("data_timer_stops", "data_timer_restarts")
 def test_established_timer_runs_for_what_is_outstanding(reach, documented):
-    """An ACK of some data starts the timer anew; when all is acknowledged it stops."""
-    peer = reach(State.ESTABLISHED, options={"TCP_NODELAY": 1})
-    peer.socket.send(5)
-    peer.expect("P. 1:6(5) ack 1")
-    peer.socket.send(5)
-    peer.expect("P. 6:11(5) ack 1")
-    peer.wait(0.1)
-    peer.send(". 1:1(0) ack 6")
+    """An ACK of some data starts the timer anew; when all is acknowledged it stops.
+
+    How long a time-out is another connection tells, and the one that follows: it is twice as long.
+    """
+    other = reach(State.ESTABLISHED, by=By.ACTIVE_OPEN)
+    other.socket.send(5)
+    other.expect("P. 1:6(5) ack 1")
+    sent = other.last_stamp
+    other.expect("P. 1:6(5) ack 1", within=30.0)
+    time_out = other.last_stamp - sent
+    peer = reach(State.ESTABLISHED, peer=reach.another(), options={"TCP_NODELAY": 1})
+    with peer.at_once(0.8 * time_out):
+        peer.socket.send(5)
+        peer.expect("P. 1:6(5) ack 1")
+        peer.socket.send(5)
+        peer.expect("P. 6:11(5) ack 1")
+        peer.wait(time_out / 2)
+        peer.send(". 1:1(0) ack 6")
     acknowledged = peer.now
     peer.expect("P. 6:11(5) ack 1", within=30.0)
-    documented("data_timer_restarts").judge(peer.last_stamp - acknowledged)
+    again = peer.last_stamp
+    peer.expect("P. 6:11(5) ack 1", within=60.0)
+    documented("data_timer_restarts").judge(
+        again - acknowledged > 0.9 * (peer.last_stamp - again) / 2
+    )
     peer.send(". 1:1(0) ack 11")
     documented("data_timer_stops").judge(peer.observe(1.5), within=1.5)
 
