@@ -5,7 +5,7 @@ import pytest
 from harness import State
 
 MANY = 20
-FLOOD = 3000
+FLOOD = 2000
 FAR = 1_000_000
 
 
