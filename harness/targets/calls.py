@@ -63,16 +63,6 @@ class Call:
             clock.wait(deadline)
         return self
 
-    def begun(self) -> Self:
-        """Return when the call has been made, and the stack has let its socket go meanwhile.
-
-        What arrives while a stack is still within the call may be treated otherwise: Linux takes
-        no error for hard that comes then.
-        """
-        if not self.finished():
-            self._desk.ask("hello")
-        return self
-
     @property
     def outcome(self) -> str:
         """How it ended: "success", "end of file", the name of an errno, or "pending".
@@ -189,9 +179,12 @@ class Desk:
         quiet: bool = False,
         **arguments: Any,
     ) -> Call:
-        """Ask for a call that may take long; `read` makes its value from the agent's.
+        """Ask for a call that may take long, and return when it has been made.
 
-        Of a `quiet` call only a failure is noted when it ends.
+        What comes afterwards comes to a stack that is in that call: what is to be sent at once is
+        not sent late because an agent was kept from running, and no error comes while the stack
+        still holds the socket (Linux takes none for hard that does). `read` makes the call's value
+        from the agent's. Of a `quiet` call only a failure is noted when it ends.
         """
         self.take_endings()
         reply = self._channel.request(operation, **arguments)
@@ -199,7 +192,10 @@ class Desk:
         call = Call(self, reply, text, read=read, made=made, quiet=quiet)
         self.note(reply.began, text)
         self._open.append(call)
-        self.take_endings()
+        if not call.finished():
+            # An agent makes one call after the other.
+            self.ask("hello")
+            self.take_endings()
         return call
 
     def do(self, operation: str, text: str, **arguments: Any) -> Call:

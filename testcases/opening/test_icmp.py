@@ -11,7 +11,7 @@ FAR = 1_000_000
 def connect_despite(target, peer, problem, **quoted):
     """Let a SYN meet a problem and then a SYN-ACK; return how connect() ends."""
     caller = peer.another(remote_port=0)
-    attempt = target.connect(caller.local).begun()
+    attempt = target.connect(caller.local)
     caller.expect("S 0:0(0)")
     caller.send_icmp(problem, **quoted)
     caller.fence()
@@ -80,7 +80,7 @@ def test_syn_sent_error_that_quotes_another_number_is_ignored(target, peer, docu
 def test_syn_sent_error_is_the_matter_of_its_own_connection(target, peer, documented):
     """An error touches the connection that caused it, and no other."""
     one, other = peer.another(remote_port=0), peer.another(remote_port=0)
-    attempts = [target.connect(caller.local).begun() for caller in (one, other)]
+    attempts = [target.connect(caller.local) for caller in (one, other)]
     one.expect("S 0:0(0)")
     other.expect("S 0:0(0)")
     one.send_icmp(Problem.PORT_UNREACHABLE)
@@ -95,7 +95,7 @@ def test_syn_sent_error_is_the_matter_of_its_own_connection(target, peer, docume
 @pytest.mark.tuned(syn_retries=1, syn_linear_timeouts=0)
 def test_syn_sent_unreachable_is_what_connect_reports_in_the_end(target, peer, documented):
     """An attempt that ICMP calls hopeless goes on; when it is given up, connect() tells why."""
-    attempt = target.connect(peer.port(2017)).begun()
+    attempt = target.connect(peer.port(2017))
     peer.expect("S 0:0(0)")
     peer.send_icmp(Problem.HOST_UNREACHABLE)
     ladder = peer.collect("S 0:0(0)", until=attempt.finished)
@@ -106,7 +106,7 @@ def test_syn_sent_unreachable_is_what_connect_reports_in_the_end(target, peer, d
 @pytest.mark.measures("connect_after_icmp")
 def test_syn_sent_socket_can_connect_again_after_an_error(target, peer, documented):
     """What becomes of a second connect() on a socket whose first attempt ICMP has ended."""
-    attempt = target.connect(peer.port(2017)).begun()
+    attempt = target.connect(peer.port(2017))
     peer.expect("S 0:0(0)")
     peer.send_icmp(Problem.PORT_UNREACHABLE)
     attempt.wait(0.5)

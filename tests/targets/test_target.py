@@ -139,7 +139,10 @@ def test_accept_returns_a_socket():
 
 
 def test_the_socket_of_a_connect_is_there_at_once():
-    """Options, the source port and the endpoint reach the agent in this order."""
+    """Options, the source port and the endpoint reach the agent in this order.
+
+    That something else is answered shows that the call, which is under way, has been made.
+    """
     script = Script(set=None, bind={}, connect=None)
     script.answers["set"] = 0
     target = script.target("ipv6")
@@ -150,6 +153,7 @@ def test_the_socket_of_a_connect_is_there_at_once():
         ("set", 1, "IPV6_UNICAST_HOPS", 9),
         ("bind", 1, 7),
         ("connect", 1, "2001:db8::1", 1),
+        ("hello",),
     ]
 
 
