@@ -115,14 +115,17 @@ def test_heartbeats_come_while_the_clock_waits(clock):
     intended = []
     end = clock.every(0.01, intended.append)
     began = clock.now()
-    clock.wait(began + 0.055)
+    while len(intended) < 3 and clock.now() < began + 10.0:
+        clock.wait(clock.now() + 0.02)
     end()
     end()
+    beats = len(intended)
     clock.wait(clock.now() + 0.03)
 
-    assert 2 <= len(intended) <= 5
-    assert all(began < due < began + 0.06 for due in intended)
-    assert len(list(clock.noise.samples())) == len(intended)
+    assert len(intended) == beats >= 3
+    assert intended == sorted(intended)
+    assert began + 0.009 < intended[0] <= intended[-1] < clock.now()
+    assert len(list(clock.noise.samples())) == beats
 
 
 def test_a_heartbeat_that_fell_due_while_nobody_waited_is_not_late(clock, monkeypatch):
@@ -180,7 +183,9 @@ def test_a_slow_callback_makes_the_next_heartbeat_late(clock, pipe):
     clock.every(0.03, lambda _: None)
     clock.watch(pipe[0], hold_up)
     os.write(pipe[1], b"x")
-    clock.wait(clock.now() + 0.12)
+    end = clock.now() + 10.0
+    while clock.noise.worst < 0.06 and clock.now() < end:
+        clock.wait(clock.now() + 0.12)
 
     assert clock.noise.worst > 0.06
 
