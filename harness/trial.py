@@ -67,6 +67,7 @@ class Trial:
     def __post_init__(self) -> None:
         self.judge.knobs = self._effective
         self.judge.noise = self._noise
+        self.judge.lost = self._lost
 
     @property
     def target(self) -> Target:
@@ -264,6 +265,10 @@ class Trial:
         if not isinstance(clock, RealClock):
             return None
         return max(clock.noise.worst, clock.noise.worst_delivery)
+
+    def _lost(self) -> float | None:
+        clock = self._world.clock if self._world else None
+        return clock.noise.worst_sum if isinstance(clock, RealClock) else None
 
     def _look(self) -> None:
         """Take what has come in, so that the timeline is complete."""

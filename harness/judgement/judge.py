@@ -47,7 +47,8 @@ class Judge:
     """The judge of one testcase on one target; `documented(measure)` in a testcase.
 
     `knobs` returns the effective knobs at the moment, `noise` how late this machine delivered so
-    far (seconds); both are asked when something is judged. `measures` are those that the testcase
+    far, and `lost` how long it was held up in all within a fifth of a second (seconds); they are
+    asked when something is judged. `measures` are those that the testcase
     declares: no other can be judged, and `conclude` refuses a testcase that left one out. `tuned`
     are the knobs that it asks for: whatever the documents say, its measures may depend on them.
     """
@@ -63,6 +64,7 @@ class Judge:
     pcap: str | None = None
     knobs: Callable[[], Mapping[str, float]] | None = None
     noise: Callable[[], float | None] | None = None
+    lost: Callable[[], float | None] | None = None
     measures: tuple[str, ...] = ()
     tuned: frozenset[str] = frozenset()
     _records: list[Record] = field(default_factory=list)
@@ -193,7 +195,8 @@ class Judge:
         )
         verdict, reason, binding = ruling.verdict, ruling.reason, self._binds(claim)
         noise = self.noise() if self.noise else None
-        doubt = Precision(noise=noise).above(DOUBTFUL)
+        lost = self.lost() if self.lost else None
+        doubt = Precision(noise=max(noise or 0.0, lost or 0.0)).above(DOUBTFUL)
         if verdict is Verdict.DEVIATES and binding and not known and doubt:
             verdict, reason = Verdict.INCONCLUSIVE, doubt
         judgement = Judgement(

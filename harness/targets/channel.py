@@ -116,7 +116,7 @@ class AgentChannel:
         if isinstance(late, bool) or not isinstance(late, int | float) or not late >= 0.0:
             raise self.fail("sent no time as 'late'", said)
         if isinstance(self._clock, RealClock):
-            self._clock.noise.held_up(late)
+            self._clock.noise.held_up(self._clock.now(), late)
 
     def check(self) -> None:
         """Raise HarnessError, or whatever it is, if the channel is broken."""

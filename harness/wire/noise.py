@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 # Ten minutes of heartbeats every 50 ms; older samples only live on in `worst`.
 _KEPT = 12_000
 
+WINDOW = 0.2
+"""Seconds in which small delays add up: the shortest time-out that a stack may have."""
+
 
 @dataclass(slots=True)
 class NoiseMeter:
@@ -14,18 +17,24 @@ class NoiseMeter:
 
     `worst` is the largest lateness of a heartbeat since the last reset, or the longest that the
     harness was held up; `worst_delivery` the largest time from a frame's stamp until the harness
-    had it in hand.
+    had it in hand; `worst_sum` the most that it was held up, all in all, within `WINDOW`.
     """
 
     worst: float = 0.0
     worst_delivery: float = 0.0
+    worst_sum: float = 0.0
     _samples: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    _delays: deque[tuple[float, float]] = field(default_factory=deque)
+    _sum: float = 0.0
 
     def reset(self) -> None:
         """Forget everything: a new measurement begins."""
         self.worst = 0.0
         self.worst_delivery = 0.0
+        self.worst_sum = 0.0
         self._samples.clear()
+        self._delays.clear()
+        self._sum = 0.0
 
     def heartbeat(self, at: float, lateness: float) -> None:
         """Record that what was intended for `at` came `lateness` seconds after it."""
@@ -33,9 +42,16 @@ class NoiseMeter:
         self.worst = max(self.worst, lateness)
         self._samples.append((at, lateness))
 
-    def held_up(self, delay: float) -> None:
-        """Record that the harness was kept from running for so long while it did not wait."""
+    def held_up(self, at: float, delay: float) -> None:
+        """Record that the harness, or an agent, was kept from running for so long until `at`."""
+        if delay <= 0.0:
+            return
         self.worst = max(self.worst, delay)
+        self._delays.append((at, delay))
+        self._sum += delay
+        while self._delays[0][0] < at - WINDOW:
+            self._sum -= self._delays.popleft()[1]
+        self.worst_sum = max(self.worst_sum, self._sum)
 
     def delivery(self, delay: float) -> None:
         """Record that a frame was in hand `delay` seconds after its stamp."""

@@ -26,6 +26,11 @@ def held_up() -> float:
         return 0.0
 
 
+def stood_still() -> float:
+    """Return the seconds of the monotonic clock in which this thread has not run."""
+    return time.monotonic() - time.thread_time()
+
+
 @dataclass(slots=True, eq=False)
 class Heartbeat:
     """Something that a clock does again and again while it waits; `due` is on that clock."""
@@ -39,9 +44,10 @@ class Heartbeat:
 class RealClock:
     """The machine's monotonic time; while it waits, descriptors are served and heartbeats beat.
 
-    Heartbeats tell the noise meter how late they came, and between two waits the time counts in
-    which this thread could have run and did not. `waiting_since` is when the last wait began. Not
-    for use from two threads.
+    Heartbeats tell the noise meter how late they came. Between two waits the time counts in which
+    this thread did not run, whatever kept it: other threads, the disk, the host of this machine;
+    and when a wait ends, how long the thread was ready before it ran. `waiting_since` is when the
+    last wait began. Not for use from two threads.
     """
 
     noise: NoiseMeter = field(default_factory=NoiseMeter)
@@ -49,7 +55,8 @@ class RealClock:
     _epoll: select.epoll = field(default_factory=select.epoll)
     _callbacks: dict[int, Callable[[], object]] = field(default_factory=dict)
     _heartbeats: list[Heartbeat] = field(default_factory=list)
-    _held_up: float = field(default_factory=held_up)
+    _ready: float = field(default_factory=held_up)
+    _left: float = field(default_factory=stood_still)
     _quiet: list[float] = field(default_factory=list)
     _stirred: float = 0.0
 
@@ -108,7 +115,8 @@ class RealClock:
         self.waiting_since = self.now()
         if deadline > self.waiting_since:
             self._quiet.clear()
-        self.noise.held_up(held_up() - self._held_up)
+        self.noise.held_up(self.waiting_since, stood_still() - self._left)
+        self._ready = held_up()
         for beat in self._heartbeats:
             # What fell due while nobody waited is not late: the harness was busy, not held up.
             beat.due = max(beat.due, self.waiting_since)
@@ -117,12 +125,12 @@ class RealClock:
             wake = min([deadline, *(beat.due for beat in self._heartbeats)])
             if self._serve(max(0.0, wake - self.now())) or self.now() >= deadline:
                 break
-        self._held_up = held_up()
+        self._left = stood_still()
 
     def forget_noise(self) -> None:
         """Measure noise from now on: what was late before delays nothing that will be observed."""
         self.noise.reset()
-        self._held_up = held_up()
+        self._left = stood_still()
 
     def close(self) -> None:
         """Stop watching; a second call does nothing."""
@@ -143,8 +151,12 @@ class RealClock:
         if timeout:
             if self._epoll.fileno() < _SELECTABLE:
                 select.select([self._epoll], [], [], timeout)
+                events = self._epoll.poll(0)
             else:
-                return self._call(self._epoll.poll(timeout))
+                events = self._epoll.poll(timeout)
+            before, self._ready = self._ready, held_up()
+            self.noise.held_up(self.now(), self._ready - before)
+            return self._call(events)
         return self._call(self._epoll.poll(0))
 
     def _call(self, events: list[tuple[int, int]]) -> bool:

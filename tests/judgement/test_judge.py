@@ -208,10 +208,12 @@ def test_what_a_stack_has_no_knob_for_is_unsupported():
 def test_an_unknown_deviation_on_a_noisy_machine_is_doubted(ledger):
     """What binds and is not known is inconclusive then; what is known, or conforms, is believed."""
     noisy, quiet = judge(noise=lambda: 0.2), judge(noise=lambda: 0.05)
+    sliced = judge(noise=lambda: 0.05, lost=lambda: 0.2)
     known = judge(ledger=ledger, noise=lambda: 0.2)
-    for judging in (noisy, quiet, known):
+    for judging in (noisy, sliced, quiet, known):
         judging("wait").judge(61.4)
     assert verdicts(noisy)["STD:1"] == ("inconclusive", True)
+    assert verdicts(sliced)["STD:1"] == ("inconclusive", True)
     assert verdicts(noisy)["kernel:wait"] == ("conforms", True)
     assert verdicts(noisy)["N-002"] == ("deviates", False)
     assert verdicts(quiet)["STD:1"] == ("deviates", True)

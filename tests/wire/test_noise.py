@@ -1,5 +1,7 @@
 """Noise meter: the worst that was seen since the measurement began."""
 
+import pytest
+
 from harness.wire.noise import NoiseMeter
 
 
@@ -31,12 +33,24 @@ def test_deliveries_are_measured_apart():
     assert (noise.worst, noise.worst_delivery) == (0.0, 0.3)
 
 
+def test_short_delays_add_up_within_the_shortest_time_out():
+    """Many of them let a time-out go off like a long one; those of long ago do not count."""
+    noise = NoiseMeter()
+    for at, delay in ((1.0, 0.05), (1.1, 0.04), (1.15, 0.0), (1.25, 0.03), (9.0, 0.06)):
+        noise.held_up(at, delay)
+
+    assert noise.worst == 0.06
+    assert noise.worst_sum == pytest.approx(0.09)
+
+
 def test_a_reset_begins_anew():
     """Each testcase answers for its own noise only."""
     noise = NoiseMeter()
     noise.heartbeat(1.0, 0.5)
     noise.delivery(0.5)
+    noise.held_up(1.0, 0.5)
     noise.reset()
 
     assert (noise.worst, noise.worst_delivery, list(noise.samples())) == (0.0, 0.0, [])
+    assert noise.worst_sum == 0.0
     assert noise.worst_between(0.0, 9.0) == 0.0
