@@ -260,10 +260,12 @@ class Trial:
         if isinstance(clock, RealClock):
             clock.forget_noise()
 
-    def _noise(self) -> float | None:
+    def _noise(self, stamps: Sequence[float]) -> float | None:
         clock = self._world.clock if self._world else None
         if not isinstance(clock, RealClock):
             return None
+        if stamps:
+            return clock.noise.worst_around(stamps)
         return max(clock.noise.worst, clock.noise.worst_delivery)
 
     def _lost(self) -> float | None:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from harness.documents.arrival import Decision, decide
 from harness.documents.expectation import (
@@ -34,13 +34,30 @@ from harness.states import State
 from harness.targets.matrix import Cell
 
 
+@runtime_checkable
+class Ladder(Protocol):
+    """Events in their order: the kernel's `stamps` and the `intervals` between them, seconds."""
+
+    @property
+    def stamps(self) -> Sequence[float]:
+        """When each came."""
+
+    @property
+    def intervals(self) -> Sequence[float]:
+        """How long each came after the one before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An observation, when it came (seconds, or their bounds), and how long was waited for it."""
+    """An observation, when it came (seconds, or their bounds), and how long was waited for it.
+
+    `stamps` are the instants that it was made of, where it is a ladder.
+    """
 
     value: Any
     after: timing.Observed | None = None
     within: float | None = None
+    stamps: Sequence[float] = ()
 
 
 def evaluate(expectation: Expectation, seen: Seen, precision: Precision) -> Finding:

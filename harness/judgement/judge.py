@@ -1,6 +1,6 @@
 """Judge: takes what a testcase observed, and has a verdict for every claim about it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any
 
@@ -9,7 +9,7 @@ from harness.documents.computed import MissingKnobError, resolve
 from harness.documents.library import Library, tuned
 from harness.errors import HarnessError, Unsupported
 from harness.judgement.conclusion import Conclusion, Record, conclude
-from harness.judgement.evaluate import Seen, evaluate
+from harness.judgement.evaluate import Ladder, Seen, evaluate
 from harness.judgement.finding import Finding
 from harness.judgement.ledger import Known, Ledger
 from harness.judgement.precision import Precision
@@ -46,11 +46,12 @@ time-out that a stack may have, after which things happen that were not meant to
 class Judge:
     """The judge of one testcase on one target; `documented(measure)` in a testcase.
 
-    `knobs` returns the effective knobs at the moment, `noise` how late this machine delivered so
-    far, and `lost` how long it was held up in all within a fifth of a second (seconds); they are
-    asked when something is judged. `measures` are those that the testcase
-    declares: no other can be judged, and `conclude` refuses a testcase that left one out. `tuned`
-    are the knobs that it asks for: whatever the documents say, its measures may depend on them.
+    `knobs` returns the effective knobs at the moment, `noise` how late this machine delivered
+    around some instants, or at any time if none are given, and `lost` how long it was held up in
+    all within a fifth of a second (seconds); they are asked when something is judged. `measures`
+    are those that the testcase declares: no other can be judged, and `conclude` refuses a
+    testcase that left one out. `tuned` are the knobs that it asks for: whatever the documents
+    say, its measures may depend on them.
     """
 
     library: Library
@@ -63,7 +64,7 @@ class Judge:
     attempt: int = 1
     pcap: str | None = None
     knobs: Callable[[], Mapping[str, float]] | None = None
-    noise: Callable[[], float | None] | None = None
+    noise: Callable[[Sequence[float]], float | None] | None = None
     lost: Callable[[], float | None] | None = None
     measures: tuple[str, ...] = ()
     tuned: frozenset[str] = frozenset()
@@ -125,7 +126,8 @@ class Judge:
         self._done[measure] = None
         facts = self.facts
         knobs = self.knobs() if self.knobs else facts.effective
-        precision = Precision(facts.tick, facts.wheel, self.noise() if self.noise else None)
+        noise = self.noise(seen.stamps) if self.noise else None
+        precision = Precision(facts.tick, facts.wheel, noise)
         rulings = [
             self._compare(claim, judged, seen, precision, knobs)
             for claim, judged in self.library.claims_about(measure)
@@ -133,7 +135,7 @@ class Judge:
         # What could not be compared was observed all the same.
         said = next((ruling.finding for ruling in rulings if ruling.finding.observed), _NOT_SAID)
         for ruling in rulings:
-            self._record(ruling.saying(said), measure, knobs)
+            self._record(ruling.saying(said), measure, knobs, seen.stamps)
 
     def _compare(
         self,
@@ -179,7 +181,13 @@ class Judge:
                 _Ruling(claim, verdict, reason, Finding(None, text, "", None)), measure, knobs
             )
 
-    def _record(self, ruling: "_Ruling", measure: str, knobs: Mapping[str, float]) -> None:
+    def _record(
+        self,
+        ruling: "_Ruling",
+        measure: str,
+        knobs: Mapping[str, float],
+        stamps: Sequence[float] = (),
+    ) -> None:
         facts, claim, finding = self.facts, ruling.claim, ruling.finding
         entry = self.ledger.find(
             claim.id, measure, stack=facts.stack, version=facts.version, family=self.family
@@ -194,7 +202,7 @@ class Judge:
             and entry.excuses(finding.wrong)
         )
         verdict, reason, binding = ruling.verdict, ruling.reason, self._binds(claim)
-        noise = self.noise() if self.noise else None
+        noise = self.noise(stamps) if self.noise else None
         lost = self.lost() if self.lost else None
         doubt = Precision(noise=max(noise or 0.0, lost or 0.0)).above(DOUBTFUL)
         if verdict is Verdict.DEVIATES and binding and not known and doubt:
@@ -263,4 +271,8 @@ class Judging:
         `after` is when an outcome came, `within` how long was waited for a segment, in seconds; the
         forms of an observation are those of `evaluate`.
         """
-        self._judge.judge(self.measure, Seen(observation, after, within))
+        if isinstance(observation, Ladder):
+            seen = Seen(observation.intervals, after, within, observation.stamps)
+        else:
+            seen = Seen(observation, after, within)
+        self._judge.judge(self.measure, seen)

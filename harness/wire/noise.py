@@ -1,14 +1,20 @@
 """Noise: how late this machine delivers, measured while a testcase runs."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-# Ten minutes of heartbeats every 50 ms; older samples only live on in `worst`.
+# Ten minutes of heartbeats every 50 ms at least; older samples only live on in `worst`.
 _KEPT = 12_000
+
+_NOTABLE = 0.001
 
 WINDOW = 0.2
 """Seconds in which small delays add up: the shortest time-out that a stack may have."""
+
+AROUND = 0.06
+"""Seconds before and after a stamp in which what was late may have made it late: more than lies
+between two heartbeats."""
 
 
 @dataclass(slots=True)
@@ -44,9 +50,10 @@ class NoiseMeter:
 
     def held_up(self, at: float, delay: float) -> None:
         """Record that the harness, or an agent, was kept from running for so long until `at`."""
-        if delay <= 0.0:
+        if delay < _NOTABLE:
             return
         self.worst = max(self.worst, delay)
+        self._samples.append((at - delay, delay))
         self._delays.append((at, delay))
         self._sum += delay
         while self._delays[0][0] < at - WINDOW:
@@ -58,9 +65,19 @@ class NoiseMeter:
         self.worst_delivery = max(self.worst_delivery, delay)
 
     def samples(self) -> Iterator[tuple[float, float]]:
-        """Give (time, lateness) of the heartbeats that are still kept, oldest first."""
+        """Give (time, lateness) of the heartbeats and delays that are still kept, oldest first.
+
+        The time of a heartbeat is the intended one, that of a delay when it began.
+        """
         return iter(tuple(self._samples))
 
-    def worst_between(self, begin: float, end: float) -> float:
-        """Return the largest lateness of a heartbeat intended from `begin` to `end`."""
-        return max((late for at, late in self._samples if begin <= at <= end), default=0.0)
+    def worst_around(self, stamps: Sequence[float]) -> float:
+        """Return the largest lateness at any of some instants, or just before or after."""
+        return max(
+            (
+                late
+                for at, late in self._samples
+                if any(at - AROUND <= stamp <= at + late + AROUND for stamp in stamps)
+            ),
+            default=0.0,
+        )

@@ -12,7 +12,7 @@ def test_fin_wait_1_silence_repeats_the_fin_until_it_is_given_up(reach, document
     peer = reach(State.FIN_WAIT_1, by=By.CLOSE)
     lifetime = peer.target_leaves(State.FIN_WAIT_1, since=peer.last_stamp)
 
-    documented("fin_wait_1_ladder").judge(peer.history("F. 1:1(0) ack 1").intervals)
+    documented("fin_wait_1_ladder").judge(peer.history("F. 1:1(0) ack 1"))
     documented("fin_wait_1_lifetime").judge(lifetime)
     documented("fin_wait_1_end").judge(peer.observe(0.0, skip=["F. 1:1(0) ack 1"]))
 
@@ -24,5 +24,5 @@ def test_last_ack_silence_repeats_the_fin_until_it_is_given_up(reach, documented
     peer = reach(State.LAST_ACK, by=By.CLOSE)
     lifetime = peer.target_leaves(State.LAST_ACK, since=peer.last_stamp)
 
-    documented("last_ack_ladder").judge(peer.history("F. 1:1(0) ack 2").intervals)
+    documented("last_ack_ladder").judge(peer.history("F. 1:1(0) ack 2"))
     documented("last_ack_lifetime").judge(lifetime)

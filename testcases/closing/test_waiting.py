@@ -153,7 +153,7 @@ def test_fin_wait_1_silence_with_few_retries_is_given_up_sooner(reach, documente
     """How often an orphan's FIN is repeated follows the knob."""
     peer = reach(State.FIN_WAIT_1, by=By.CLOSE)
     lifetime = peer.target_leaves(State.FIN_WAIT_1, since=peer.last_stamp)
-    documented("fin_wait_1_ladder").judge(peer.history("F. 1:1(0) ack 1").intervals)
+    documented("fin_wait_1_ladder").judge(peer.history("F. 1:1(0) ack 1"))
     documented("fin_wait_1_lifetime").judge(lifetime)
     documented("fin_wait_1_end").judge(peer.observe(0.0, skip=["F. 1:1(0) ack 1"]))
 
@@ -164,7 +164,7 @@ def test_last_ack_silence_with_few_retries_is_given_up_sooner(reach, documented)
     """In LAST-ACK, too, how often the FIN is repeated follows the knob."""
     peer = reach(State.LAST_ACK, by=By.CLOSE)
     lifetime = peer.target_leaves(State.LAST_ACK, since=peer.last_stamp)
-    documented("last_ack_ladder").judge(peer.history("F. 1:1(0) ack 2").intervals)
+    documented("last_ack_ladder").judge(peer.history("F. 1:1(0) ack 2"))
     documented("last_ack_lifetime").judge(lifetime)
 
 

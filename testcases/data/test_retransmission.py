@@ -19,7 +19,7 @@ def test_established_data_that_nobody_acknowledges_is_repeated_then_given_up(rea
     reading = peer.socket.receive()
     peer.socket.send(5)
     ladder = peer.collect("P. *:*(*)", until=reading.finished)
-    documented("data_ladder").judge(ladder.intervals)
+    documented("data_ladder").judge(ladder)
     same = {(one.seq, one.payload) for one in ladder.segments}
     documented("data_repeats_same").judge(len(same) == 1 < len(ladder.segments))
     documented("data_timeout").judge(reading.outcome, after=reading.after(ladder.began))

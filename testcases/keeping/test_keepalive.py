@@ -45,7 +45,7 @@ def test_established_silent_peer_is_probed_and_given_up(reach, documented, targe
 
     peer.wait_until(reading.finished)
     ladder = peer.history(". 1:1(0) ack 2")
-    documented("keepalive_ladder").judge(ladder.intervals)
+    documented("keepalive_ladder").judge(ladder)
     documented("keepalive_timeout").judge(reading.outcome, after=reading.after(began))
     documented("keepalive_end").judge(peer.observe(0.2, skip=[". 1:1(0) ack 2"]), within=0.2)
     assert last.payload == b""
@@ -61,7 +61,7 @@ def test_established_probing_follows_the_settings(reach, documented):
     peer.wait_until(reading.finished)
     ladder = peer.history(". 0:0(0) ack 1")
     documented("keepalive_time_set").judge(ladder.began - began)
-    documented("keepalive_ladder_set").judge(ladder.intervals)
+    documented("keepalive_ladder_set").judge(ladder)
     documented("keepalive_repetitions").judge(len(ladder.intervals))
 
 

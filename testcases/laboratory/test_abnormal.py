@@ -24,7 +24,7 @@ def test_abnormal_1_syns_dropped_before_the_server(client, server, wire, documen
     ladder = wire.collect("S 0:0(0)", by=client, until=attempt.finished)
     wire.wait_until(lambda: client_states.in_state(State.CLOSED), within=1.0)
 
-    documented("lab_syn_dropped_ladder").judge(ladder.intervals)
+    documented("lab_syn_dropped_ladder").judge(ladder)
     documented("lab_syn_dropped_timeout").judge(attempt.outcome, after=attempt.elapsed)
     documented("lab_syn_dropped_client_state").judge(client_states.seen)
     seen = [*server_states.seen, *(s for s in embryonic.seen if s is not State.CLOSED)]
@@ -52,7 +52,7 @@ def test_abnormal_2_syn_acks_dropped_before_the_client(client, server, wire, doc
     answers = wire.fitting("S.", by=server)
     wire.wait_until(lambda: embryonic.in_state(State.CLOSED))
 
-    documented("lab_synack_dropped_syn_ladder").judge(ladder.intervals)
+    documented("lab_synack_dropped_syn_ladder").judge(ladder)
     documented("lab_synack_dropped_synack_count").judge(len(answers.stamps))
     documented("lab_synack_dropped_server_duration").judge(
         embryonic.lasted(State.SYN_RECEIVED, since=first.at)
@@ -75,7 +75,7 @@ def test_abnormal_3_fin_dropped_before_the_server(client, server, wire, document
     documented("lab_fin_dropped_states").judge([states.look(), server.sight(accepted)()])
     ladder = wire.collect("F. 1:1(0) ack 1", by=client, until=lambda: states.in_state(State.CLOSED))
 
-    documented("lab_fin_dropped_ladder").judge(ladder.intervals)
+    documented("lab_fin_dropped_ladder").judge(ladder)
     documented("lab_fin_dropped_duration").judge(states.lasted(State.FIN_WAIT_1, since=first.at))
 
 
@@ -100,7 +100,7 @@ def test_abnormal_4_second_fin_dropped_before_the_server(client, server, wire, d
     documented("lab_last_ack_dropped_states").judge([states.look(), server_state()])
     ladder = wire.collect("F. 1:1(0) ack 2", by=client, until=lambda: states.in_state(State.CLOSED))
 
-    documented("lab_last_ack_dropped_ladder").judge(ladder.intervals)
+    documented("lab_last_ack_dropped_ladder").judge(ladder)
     documented("lab_last_ack_dropped_duration").judge(states.lasted(State.LAST_ACK, since=first.at))
 
 

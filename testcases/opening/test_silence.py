@@ -41,7 +41,7 @@ def test_syn_received_repetitions_of_the_syn_ack_can_be_set(reach, documented):
 def test_syn_sent_time_outs_double_from_the_first_on(target, peer, documented):
     """Without linear time-outs each SYN waits twice as long as the one before, and is the same."""
     attempt, ladder = attempt_in_silence(target, peer)
-    documented("syn_ladder_exponential").judge(ladder.intervals)
+    documented("syn_ladder_exponential").judge(ladder)
     documented("exponential_connect_timeout").judge(attempt.outcome, after=attempt.elapsed)
     same = {(one.source_port, one.seq, one.window) for one in ladder.segments}
     documented("syn_sameness").judge(len(same) == 1)
@@ -53,7 +53,7 @@ def test_syn_sent_time_outs_grow_to_the_longest_at_most(target, peer, documented
     """No time-out of a SYN is longer than the longest that is set."""
     target.knob("rto_max")
     _, ladder = attempt_in_silence(target, peer)
-    documented("syn_ladder_with_rto_max").judge(ladder.intervals)
+    documented("syn_ladder_with_rto_max").judge(ladder)
 
 
 @pytest.mark.measures("user_timeout_connect")

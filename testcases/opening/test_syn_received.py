@@ -19,7 +19,7 @@ def test_syn_received_silence_repeats_the_syn_ack_until_it_is_given_up(reach, do
     repeated = peer.observe(0.0)
 
     documented("third_ack_lost_answer").judge(repeated)
-    documented("synack_retry_ladder").judge(peer.history("S. 0:0(0) ack 1").intervals)
+    documented("synack_retry_ladder").judge(peer.history("S. 0:0(0) ack 1"))
     documented("embryonic_lifetime").judge(lifetime)
     documented("embryonic_end").judge(peer.observe(0.0, skip=["S. 0:0(0) ack 1"]))
     peer.answer(". 1:1(0) ack 1", measure="third_ack_lost_late_ack")

@@ -11,7 +11,7 @@ def test_syn_sent_silence_repeats_the_syn_until_connect_fails(target, peer, docu
     attempt = target.connect(peer.port(2017))
     ladder = peer.collect("S 0:0(0)", until=attempt.finished)
 
-    documented("syn_retry_ladder").judge(ladder.intervals)
+    documented("syn_retry_ladder").judge(ladder)
     documented("connect_timeout").judge(attempt.outcome, after=attempt.elapsed)
     documented("syn_repeat_same").judge(len({s.source_port for s in ladder.segments}) == 1)
 

@@ -1,6 +1,7 @@
 """The judge: verdicts, what binds, what is known, and how a testcase ends."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
@@ -128,7 +129,7 @@ def test_the_verdict_follows_from_strength_and_fit_and_the_outcome_from_all(
 
 def test_a_judgement_has_all_that_the_report_shows():
     """What the caller knows of the testcase goes in as it is."""
-    judging = judge(family="ipv6", attempt=2, pcap="pcap/x.pcap", noise=lambda: 0.003)
+    judging = judge(family="ipv6", attempt=2, pcap="pcap/x.pcap", noise=lambda _: 0.003)
     judging("answer").judge(parse_segment("R. 0:0(0) ack 1 win 0"), within=0.5)
     assert judging.judgements == (
         Judgement(
@@ -207,9 +208,9 @@ def test_what_a_stack_has_no_knob_for_is_unsupported():
 
 def test_an_unknown_deviation_on_a_noisy_machine_is_doubted(ledger):
     """What binds and is not known is inconclusive then; what is known, or conforms, is believed."""
-    noisy, quiet = judge(noise=lambda: 0.2), judge(noise=lambda: 0.05)
-    sliced = judge(noise=lambda: 0.05, lost=lambda: 0.2)
-    known = judge(ledger=ledger, noise=lambda: 0.2)
+    noisy, quiet = judge(noise=lambda _: 0.2), judge(noise=lambda _: 0.05)
+    sliced = judge(noise=lambda _: 0.05, lost=lambda: 0.2)
+    known = judge(ledger=ledger, noise=lambda _: 0.2)
     for judging in (noisy, sliced, quiet, known):
         judging("wait").judge(61.4)
     assert verdicts(noisy)["STD:1"] == ("inconclusive", True)
@@ -222,13 +223,28 @@ def test_an_unknown_deviation_on_a_noisy_machine_is_doubted(ledger):
 
 def test_noise_above_the_budget_is_inconclusive():
     """The noise is that of the moment."""
-    judging = judge(noise=lambda: 7.0)
+    judging = judge(noise=lambda _: 7.0)
     judging("wait").judge(61.4)
     assert {str(one.verdict) for one in judging.judgements} == {"inconclusive"}
     assert all("7000 ms late" in one.reason for one in judging.judgements)
     conclusion = judging.conclude()
     assert conclusion.outcome == "inconclusive"
     assert conclusion.text.startswith("noise: this machine delivered up to 7000 ms late")
+
+
+def test_a_ladder_is_doubted_for_what_was_late_around_its_stamps_only():
+    """Between two stamps nobody has to be in time; what else was late does not count."""
+    asked = []
+
+    def noise(stamps):
+        asked.append(tuple(stamps))
+        return 0.001 if stamps else 7.0
+
+    judging = judge(noise=noise)
+    judging("ladder").judge(SimpleNamespace(stamps=(5.0, 6.0, 8.0), intervals=LINEAR))
+    assert set(asked) == {(5.0, 6.0, 8.0)}
+    assert "inconclusive" not in {str(one.verdict) for one in judging.judgements}
+    assert {one.noise_s for one in judging.judgements} == {0.001}
 
 
 def test_a_known_deviation_passes_with_the_ledgers_reason(ledger):

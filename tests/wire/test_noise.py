@@ -12,7 +12,6 @@ def test_the_worst_heartbeat_is_kept():
         noise.heartbeat(at, late)
 
     assert noise.worst == 0.020
-    assert noise.worst_between(2.5, 9.0) == 0.002
     assert list(noise.samples()) == [(1.0, 0.001), (2.0, 0.020), (3.0, 0.002)]
 
 
@@ -43,6 +42,17 @@ def test_short_delays_add_up_within_the_shortest_time_out():
     assert noise.worst_sum == pytest.approx(0.09)
 
 
+def test_what_was_late_at_another_time_says_nothing_of_an_instant():
+    """A stall counts for what fell into it, and for what came just before or after."""
+    noise = NoiseMeter()
+    noise.heartbeat(1.0, 0.3)
+    noise.held_up(5.0, 0.2)
+
+    assert noise.worst_around([0.5, 3.0, 7.0]) == 0.0
+    assert noise.worst_around([0.95]) == noise.worst_around([1.35]) == 0.3
+    assert noise.worst_around([4.9, 9.0]) == 0.2
+
+
 def test_a_reset_begins_anew():
     """Each testcase answers for its own noise only."""
     noise = NoiseMeter()
@@ -53,4 +63,4 @@ def test_a_reset_begins_anew():
 
     assert (noise.worst, noise.worst_delivery, list(noise.samples())) == (0.0, 0.0, [])
     assert noise.worst_sum == 0.0
-    assert noise.worst_between(0.0, 9.0) == 0.0
+    assert noise.worst_around([1.0]) == 0.0
