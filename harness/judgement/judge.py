@@ -38,8 +38,9 @@ class _Ruling:
 
 
 DOUBTFUL = 0.1
-"""Seconds of noise above which a deviation that nobody knows is not believed: half of the shortest
-time-out that a stack may have, after which things happen that were not meant to."""
+"""Seconds of noise above which a surprise is not believed: a deviation that nobody knows, or one that
+is known and does not come. Half of the shortest time-out that a stack may have, after which things
+happen that were not meant to."""
 
 
 @dataclass(slots=True)
@@ -192,10 +193,6 @@ class Judge:
         entry = self.ledger.find(
             claim.id, measure, stack=facts.stack, version=facts.version, family=self.family
         )
-        # A model lacks what only the real stack does: that makes no entry stale.
-        if entry is not None and not facts.model:
-            at_default = tuned(entry.default_of, knobs, facts.defaults) is None
-            self._entries.append((entry, ruling.verdict, at_default))
         known = (
             entry is not None
             and ruling.verdict is Verdict.DEVIATES
@@ -205,8 +202,14 @@ class Judge:
         noise = self.noise(stamps) if self.noise else None
         lost = self.lost() if self.lost else None
         doubt = Precision(noise=max(noise or 0.0, lost or 0.0)).above(DOUBTFUL)
-        if verdict is Verdict.DEVIATES and binding and not known and doubt:
+        # A model lacks what only the real stack does: that makes no entry stale.
+        listed = entry if not facts.model else None
+        wrong = verdict is Verdict.DEVIATES and binding and not known
+        if doubt and (wrong or (verdict is Verdict.CONFORMS and listed)):
             verdict, reason = Verdict.INCONCLUSIVE, doubt
+        if listed:
+            at_default = tuned(listed.default_of, knobs, facts.defaults) is None
+            self._entries.append((listed, verdict, at_default))
         judgement = Judgement(
             testcase=self.testcase,
             claim=claim.id,

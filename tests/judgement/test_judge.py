@@ -221,6 +221,17 @@ def test_an_unknown_deviation_on_a_noisy_machine_is_doubted(ledger):
     assert verdicts(known)["STD:1"] == ("deviates", True)
 
 
+def test_a_known_deviation_that_does_not_come_is_not_believed_where_much_was_late(ledger):
+    """Nobody is told to strike an entry out for what a busy machine showed."""
+    noisy, quiet = (judge(ledger=ledger, noise=lambda _, late=late: late) for late in (0.2, 0.05))
+    for judging in (noisy, quiet):
+        judging("wait").judge(240.1)
+    assert verdicts(noisy)["STD:1"] == ("inconclusive", True)
+    assert noisy.conclude().outcome != "failed"
+    assert verdicts(quiet)["STD:1"] == ("conforms", True)
+    assert "remove the entry" in quiet.conclude().text
+
+
 def test_noise_above_the_budget_is_inconclusive():
     """The noise is that of the moment."""
     judging = judge(noise=lambda _: 7.0)
