@@ -38,9 +38,9 @@ class _Ruling:
 
 
 DOUBTFUL = 0.1
-"""Seconds of noise above which a surprise is not believed: a deviation that nobody knows, or one that
-is known and does not come. Half of the shortest time-out that a stack may have, after which things
-happen that were not meant to."""
+"""Seconds of noise above which a surprise is not believed: a deviation that nobody knows, or one
+that is known and does not come. Half of the shortest time-out that a stack may have, after which
+things happen that were not meant to."""
 
 
 @dataclass(slots=True)
