@@ -19,10 +19,6 @@ from harness.states import State
 from harness.wire.clock import Clock, check_patience, next_look
 from harness.wire.link import Link
 
-SOON = 0.003
-"""Seconds in which two stacks and an application are done that does not take its time: the first
-acknowledgment of a connection may be delayed for a tick only."""
-
 
 class Addressed(Protocol):
     """Anything with an address on the link: a target."""
@@ -153,25 +149,28 @@ class Observer:
         return self.fitting(pattern, by=by)
 
     def expect(
-        self, pattern: str, *, by: Addressed, within: float = 1.0, soon_after: float | None = None
+        self,
+        pattern: str,
+        *,
+        by: Addressed,
+        within: float = 1.0,
+        since: int = 0,
     ) -> Passed:
-        """Wait for a segment of one side that fits, from any time so far.
+        """Wait for a segment of one side that fits, the first of `passed[since:]`.
 
-        Inconclusive if none passes, or if it passes more than `SOON` after the instant
-        `soon_after`: then an application has taken its time that was not meant to.
+        Inconclusive if none passes.
         """
         wanted = parse_pattern(pattern)
 
         def first() -> Passed | None:
-            fit = (p for p in self._passed if p.by == by.address and wanted.fits(p.segment))
+            later = itertools.islice(self._passed, since, None)
+            fit = (p for p in later if p.by == by.address and wanted.fits(p.segment))
             return next(fit, None)
 
         self.wait_until(lambda: first() is not None, within=within, poll=None)
         found = first()
         if found is None:
             raise Inconclusive(f"{pattern} did not pass within {within:g} s")
-        if soon_after is not None and (took := found.at - soon_after) > SOON:
-            raise Inconclusive(f"{pattern} was to pass at once, and did after {took:.3f} s")
         return found
 
     def after(self, at: float, *, by: Addressed) -> Segment | None:

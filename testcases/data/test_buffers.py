@@ -22,14 +22,23 @@ def windows(peer):
     return [(one.window << shift, one.ack + (one.window << shift)) for one in came]
 
 
-def deliver(peer, octets, *, read):
-    """Send so many octets as the window takes, and let the application read; return the last."""
+OLD = ". 1:2(1) ack 1"
+"""An octet that has come already: the answer to it comes at once, and tells the right edge."""
+
+
+def deliver(peer, octets, *, read, asking=False):
+    """Send so many octets as the window takes, and let the application read; return the last.
+
+    Asking, have the right edge told after each segment.
+    """
     at, edge = 1, 1 + peer.history("S. *:*(*)").newest.window
     while at <= octets and at < edge:
         for _ in range(8):
             end = min(at + BURST, edge)
             if end > at:
                 peer.send(f". {at}:{end}({end - at}) ack 1")
+                if asking:
+                    peer.send(OLD)
             at = end
         peer.fence()
         if read:
@@ -48,7 +57,7 @@ def acknowledged(peer):
 
 def all_taken(peer):
     """Fill the window, repeat once what was lost, and tell whether all is acknowledged."""
-    sent = deliver(peer, 700_000, read=False)
+    sent = deliver(peer, 700_000, read=False, asking=True)
     for at in range(acknowledged(peer), sent, BURST):
         end = min(at + BURST, sent)
         peer.send(f". {at}:{end}({end - at}) ack 1")
