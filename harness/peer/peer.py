@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,6 +158,26 @@ class Peer:
         `envelope` overrides fields of the IP header (`ttl`, `tos`, `source` …); what the target
         sends to another source is seen too.
         """
+        fields = {"source": self.local.address, "destination": self.remote.address} | envelope
+        self.bench.station.answers_for(fields["source"])
+        self.bench.station.send(Datagram(content=self._next_out(what), **fields))
+
+    def send_together(self, whats: Iterable[Any], *, within: float) -> None:
+        """Send segments one right after another: all are made before the first is sent.
+
+        Inconclusive if sending them took more than so many seconds.
+        """
+        mine, its = self.local.address, self.remote.address
+        self.bench.station.answers_for(mine)
+        took = self.bench.station.send_together(
+            [Datagram(mine, its, self._next_out(what)) for what in whats]
+        )
+        self.bench.pump()
+        if took > within:
+            raise Inconclusive(f"what was to be sent at once took {took:.3f} s")
+
+    def _next_out(self, what: Any) -> Segment:
+        """Return a segment with absolute numbers, and enter it in the books as sent."""
         if isinstance(what, str):
             segment = parse_segment(what)
         elif isinstance(what, Segment):
@@ -165,10 +185,8 @@ class Peer:
         else:
             segment = codec.from_scapy(what)
         absolute = self.connection.outgoing(segment)
-        fields = {"source": self.local.address, "destination": self.remote.address} | envelope
-        self.bench.station.answers_for(fields["source"])
-        self.bench.station.send(Datagram(content=absolute, **fields))
         self.connection.sent(absolute)
+        return absolute
 
     def flood(self, what: str, *, rate: float) -> Flood:
         """Return a flood, for a `with` block, of one segment from many forged sources.

@@ -71,6 +71,15 @@ class Station:
         mac = destination_mac or self._destination()
         self._link.send(codec.encode_frame(self._mac, mac, datagram))
 
+    def send_together(self, datagrams: Iterable[Datagram]) -> float:
+        """Put datagrams on the wire, made before the first goes; return in how many seconds."""
+        mac = self._destination()
+        frames = [codec.encode_frame(self._mac, mac, datagram) for datagram in datagrams]
+        began = self.clock.now()
+        for frame in frames:
+            self._link.send(frame)
+        return self.clock.now() - began
+
     def load(self, datagram: Datagram, *, count: int) -> Volley:
         """Make ready to send a segment in so many disguises, from forged sources.
 

@@ -94,10 +94,9 @@ def holes(peer, target):
     peer.send(f"P. 1:1401(1400) ack 1 {stamps}")
     peer.expect(". 1:1(0) ack 1401", within=1.0)
     accepted.set("TCP_QUICKACK", 0)
-    with peer.at_once(RTT / 40):
-        for number in range(20):
-            at = 1501 + 100 * number
-            peer.send(f"P. {at}:{at + 100}(100) ack 1 {stamps}")
+    starts = range(1501, 3501, 100)
+    together = [f"P. {at}:{at + 100}(100) ack 1 {stamps}" for at in starts]
+    peer.send_together(together, within=RTT / 40)
     peer.wait(1.0)
     return peer.history(". 1:1(0) ack 1401 <sack *,...>").stamps
 

@@ -81,9 +81,9 @@ def test_established_acknowledgments_are_delayed_but_not_for_long(reach, documen
     documented("ack_delay_longest").judge(max(delays))
     documented("ack_delayed").judge(max(delays) > 0.02)
     full, size = 12, 1400
-    for _ in range(full):
-        peer.send(f". {at}:{at + size}({size}) ack {mine}")
-        at += size
+    starts = range(at, at + full * size, size)
+    together = [f". {one}:{one + size}({size}) ack {mine}" for one in starts]
+    peer.send_together(together, within=0.02)
     came = peer.collect(". *:*(*)", until=0.6).segments
     documented("ack_every_second").judge(len(came))
     documented("ack_one_each").judge(len(came) <= full)

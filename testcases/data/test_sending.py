@@ -110,8 +110,8 @@ def test_established_slow_start_doubles_what_is_in_flight(reach, documented):
         with peer.at_once(1.4 * ROUND_TRIP):
             segments = peer.collect(". *:*(*)", until=ROUND_TRIP).segments
             flights.append(len(segments))
-            for segment in segments:
-                peer.send(f". 1:1(0) ack {segment.seq + len(segment.payload)}")
+            ends = (one.seq + len(one.payload) for one in segments)
+            peer.send_together([f". 1:1(0) ack {end}" for end in ends], within=ROUND_TRIP)
     documented("slow_start_initial").judge(flights[0])
     documented("slow_start_second").judge(flights[1] <= 2 * flights[0])
     documented("slow_start_doubles").judge(

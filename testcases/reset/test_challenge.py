@@ -89,9 +89,7 @@ def test_established_common_limit_of_challenges_is_heeded(reach, documented):
 def test_established_common_limit_of_challenges_by_default(reach, documented):
     """Thousands of resets a second draw as many challenges, or no more than a common limit."""
     peer = reach(State.ESTABLISHED)
-    with peer.at_once(1.0):
-        for _ in range(FLOOD):
-            peer.send("R 101:101(0)")
-        peer.fence()
+    peer.send_together(["R 101:101(0)"] * FLOOD, within=1.0)
+    peer.fence()
     answers = len(peer.history(". 1:1(0) ack 1").stamps)
     documented("challenge_flood_limited").judge(0 < answers < FLOOD)

@@ -567,6 +567,18 @@ def test_options_of_what_is_expected_may_be_left_out():
         made.peer.expect("nonsense")
 
 
+def test_segments_are_sent_together(monkeypatch):
+    """All are made first, each as it follows the one before, and the sending alone is timed."""
+    made = established()
+    made.peer.send_together(["P. 1:11(10) ack 1", "P. 11:21(10) ack 1"], within=0.1)
+    made.peer.send("P. 21:31(10) ack 1")
+    made.peer.wait(1.0)
+    assert made.far.heard == ["P. 1:11(10) ack 1", "P. 11:21(10) ack 1", "P. 21:31(10) ack 1"]
+    monkeypatch.setattr(made.peer.bench.station, "send_together", lambda _: 0.2)
+    with pytest.raises(Inconclusive, match=r"^what was to be sent at once took 0\.200 s$"):
+        made.peer.send_together([". 31:31(0) ack 1"], within=0.1)
+
+
 @pytest.mark.parametrize(("seconds", "fits"), [(0.2, True), (0.3, False)])
 def test_what_happens_at_once_takes_no_time_to_speak_of(seconds, fits):
     """A machine that was held up meanwhile has not done what was to be done at once."""

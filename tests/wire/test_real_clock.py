@@ -125,7 +125,7 @@ def test_heartbeats_come_while_the_clock_waits(clock):
     assert len(intended) == beats >= 3
     assert intended == sorted(intended)
     assert began + 0.009 < intended[0] <= intended[-1] < clock.now()
-    assert len(list(clock.noise.samples())) == beats
+    assert len(list(clock.noise.samples())) >= beats
 
 
 def test_a_heartbeat_that_fell_due_while_nobody_waited_is_not_late(clock, monkeypatch):
