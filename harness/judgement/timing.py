@@ -7,6 +7,7 @@ duration has asymmetric bounds, and each interval of a ladder likewise.
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.documents.expectation import Count, Duration, Intervals, Shape, number
 from harness.judgement.precision import Precision
@@ -80,7 +81,23 @@ def duration(expected: Duration, observed: Observed, precision: Precision) -> An
 
 
 def ladder(expected: Intervals | Shape, observed: Sequence[float], precision: Precision) -> Answer:
-    """Tell whether the intervals of a ladder fit."""
+    """Tell whether the intervals of a ladder fit.
+
+    Several that fit as exactly as on a quiet machine are believed on a noisy one: what was late
+    would have to make up for just what the stack does wrong, in each of them.
+    """
+    if _many(expected, observed) and _ladder(expected, observed, replace(precision, noise=0.0))[0]:
+        return True, None
+    return _ladder(expected, observed, precision)
+
+
+def _many(expected: Intervals | Shape, observed: Sequence[float]) -> bool:
+    """Tell whether something is expected of more than one interval."""
+    every = isinstance(expected, Intervals) or (expected.ratio or expected.constant) is not None
+    return every and len(observed) > 1
+
+
+def _ladder(expected: Intervals | Shape, observed: Sequence[float], precision: Precision) -> Answer:
     if isinstance(expected, Intervals):
         return _intervals(expected, observed, precision)
     return _shape(expected, observed, precision)
