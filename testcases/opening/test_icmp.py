@@ -189,12 +189,14 @@ def test_established_source_quench_changes_nothing(target, peer, documented):
     for problems in ((), (Problem.SOURCE_QUENCH,)):
         caller = peer.another()
         socket = opened(listener, caller)
-        socket.send(10)
-        caller.expect(". 1:11(10) ack 1")
-        for problem in problems:
-            caller.send_icmp(problem)
-        caller.send(". 1:1(0) ack 11")
-        caller.fence()
+        # Later than that, a time-out would have it sent again, and make the window small.
+        with caller.at_once(0.18):
+            socket.send(10)
+            caller.expect(". 1:11(10) ack 1")
+            for problem in problems:
+                caller.send_icmp(problem)
+            caller.send(". 1:1(0) ack 11")
+            caller.fence()
         socket.send(60_000)
         flights.append(len(caller.collect(".", until=0.15).segments))
     documented("source_quench_flight").judge(flights[1] >= flights[0])
