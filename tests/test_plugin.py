@@ -288,6 +288,14 @@ def test_second_attempts_come_last_one_after_another(small, pytester):
     assert result.ret == pytest.ExitCode.OK
 
 
+def test_nothing_is_tried_a_second_time_if_once_is_enough(small, pytester):
+    """With --once the first attempt is the last."""
+    result = small("--once", "-k", "inconclusive or noisy")
+    assert order(pytester)[0] == ["inconclusive", "noisy"]
+    result.assert_outcomes(skipped=2)
+    small("--once", "--strict", "-k", "inconclusive").assert_outcomes(failed=1)
+
+
 def test_a_second_attempt_may_succeed(small, pytester):
     """Its verdicts replace those of the first, and the testcase passes."""
     catalogue = """

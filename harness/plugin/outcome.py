@@ -87,7 +87,8 @@ def _conclude(item: pytest.Item, verdict: Verdict, reason: str) -> None:
     _send(item, conclusion.judgements, conclusion.stale)
     told = _keep(item, trial)
     _describe(item, trial, conclusion, told)
-    second = item.stash.get(ATTEMPT, 1) > 1 or _watched(item, conclusion)
+    last = item.config.option.once or item.stash.get(ATTEMPT, 1) > 1
+    second = last or _watched(item, conclusion)
     text = conclusion.text
     _compare(item, trial, conclusion, second=second)
     if conclusion.outcome is Outcome.FAILED:

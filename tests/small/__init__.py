@@ -11,6 +11,7 @@ from harness.documents.library import Library
 from harness.errors import UsageError
 from harness.judgement.ledger import Ledger
 from harness.segment.segment import Flags, Segment
+from harness.segment.sequence import add
 from harness.targets import registry
 from harness.targets.channel import AgentChannel
 from harness.targets.driver import Capability, Facts, Host
@@ -45,7 +46,7 @@ class Refusing(Far):
         if not segment.syn:
             return
         ports = (segment.destination_port, segment.source_port)
-        self.put(Segment(*ports, 0, segment.seq + 1, Flags.RST | Flags.ACK, window=0))
+        self.put(Segment(*ports, 0, add(segment.seq, 1), Flags.RST | Flags.ACK, window=0))
 
 
 class World:
