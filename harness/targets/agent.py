@@ -677,7 +677,8 @@ class Agent:
             reply = self._reply(call.name, call.began, None, None)
         except OSError as error:
             reply = self._failure(call.name, call.began, error)
-        self._over.append(reply)
+        # This thread made this call only: all that it was held up counts.
+        self._over.append({**reply, **_lateness(_held_up())})
         self._lingering -= 1
         with contextlib.suppress(OSError):
             os.write(self._ring, b"!")
@@ -1179,10 +1180,9 @@ class Program:
         if not replies:
             return
         before, self._held_up = self._held_up, _held_up()
-        late = self._held_up - before
-        told = {"late": late} if late > _NOTABLE else {}
+        told = _lateness(self._held_up - before)
         for reply in replies:
-            self._output += json.dumps({**reply, **told}).encode() + b"\n"
+            self._output += json.dumps({**told, **reply}).encode() + b"\n"
 
     def _flush(self) -> bool:
         try:
@@ -1193,6 +1193,11 @@ class Program:
         except OSError:
             return False
         return True
+
+
+def _lateness(late: float) -> Reply:
+    """Return what a reply says of how long it was held up, if that is worth saying."""
+    return {"late": late} if late > _NOTABLE else {}
 
 
 def _held_up() -> float:
