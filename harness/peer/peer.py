@@ -327,6 +327,24 @@ class Peer:
             if not done:
                 raise Inconclusive(f"still going on after {self.bench.limit:g} s of patience")
 
+    def absorb(self, answer: str = ". 1:1(0) ack {}", *, burst: float = 0.1) -> int:
+        """Acknowledge data until no more comes; return the most octets that were outstanding.
+
+        It is taken in bursts of so many seconds, and each segment of a burst is then acknowledged
+        with `answer`. Inconclusive if it does not end within the patience of the run.
+        """
+        deadline = self.now + self.bench.limit
+        acknowledged, most = 1, 0
+        while segments := self.collect(". *:*(*)", until=burst).segments:
+            if self.now > deadline:
+                raise Inconclusive(f"still going on after {self.bench.limit:g} s of patience")
+            ends = [one.seq + len(one.payload) for one in segments]
+            most = max(most, max(ends) - acknowledged)
+            for end in ends:
+                acknowledged = max(acknowledged, end)
+                self.send(answer.format(acknowledged))
+        return most
+
     def wait(self, for_: float) -> None:
         """Let so many seconds of the link's clock go by."""
         self.bench.wait(_never, self.now + for_)

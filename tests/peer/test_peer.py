@@ -567,6 +567,26 @@ def test_options_of_what_is_expected_may_be_left_out():
         made.peer.expect("nonsense")
 
 
+def test_data_is_absorbed_until_no_more_comes():
+    """Each segment of a burst is acknowledged, and what comes again makes nothing larger."""
+    made = established()
+    for text in (". 1:11(10) ack 1", "P. 11:31(20) ack 1", ". 1:11(10) ack 1"):
+        made.far.say(text)
+    assert made.peer.absorb("P. 1:1(0) ack {}") == 30
+    made.peer.wait(1.0)
+    assert made.far.heard == ["P. 1:1(0) ack 11", *["P. 1:1(0) ack 31"] * 2]
+    assert made.peer.absorb() == 0
+
+
+def test_data_without_an_end_is_not_absorbed():
+    """A stack that sends for ever ends the testcase, not the run."""
+    made = established(limit=2.0)
+    made.far.answers = {".": (". 1:11(10) ack 1",)}
+    made.far.say(". 1:11(10) ack 1")
+    with pytest.raises(Inconclusive, match="still going on after 2 s of patience"):
+        made.peer.absorb()
+
+
 def test_segments_are_sent_together(monkeypatch):
     """All are made first, each as it follows the one before, and the sending alone is timed."""
     made = established()
