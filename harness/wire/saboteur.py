@@ -6,6 +6,7 @@ import heapq
 import itertools
 import math
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,15 +21,19 @@ from harness.wire.clock import Clock
 from harness.wire.link import Frame, Link
 from harness.wire.volley import Volley, load
 
-_EXAMPLES = "'drop R.', 'drop 3rd S', 'delay S. 0.5', 'duplicate any', 'alter R. ack+1'"
+_EXAMPLES = (
+    "'drop R.', 'drop 3rd S', 'drop from 2nd any', 'delay S. 0.5', 'duplicate any', "
+    "'alter R. ack+1'"
+)
 _WORDS = re.compile(
     r"(?P<verb>drop|delay|duplicate|alter)"
-    r"(?: (?P<ordinal>[1-9][0-9]{0,5})(?:st|[nr]d|th))?"
+    r"(?: (?P<onwards>from )?(?P<ordinal>[1-9][0-9]{0,5})(?:st|[nr]d|th))?"
     r" (?P<flags>[^ ]+)"
     r"(?: (?P<argument>[^ ]+))?"
 )
 _CHANGE = re.compile(r"(?P<field>seq|ack|win|urg)(?P<sign>[-+=])(?P<number>[0-9]{1,10})")
 _FIELDS = {"seq": "seq", "ack": "ack", "win": "window", "urg": "urgent"}
+_EVERY = range(1, sys.maxsize)
 _SIZES = {"seq": sequence.MODULUS, "ack": sequence.MODULUS, "win": 1 << 16, "urg": 1 << 16}
 
 
@@ -62,13 +67,13 @@ class Change:
 class Sabotage:
     """What to do to which segments of the target; made by `parse_sabotage`.
 
-    `flags` are exact but for PSH, None is any segment; `ordinal` is the only one of them that is
-    spoiled, counted from 1, None is every one. `seconds` is how much later a delayed frame comes.
+    `flags` are exact but for PSH, None is any segment. `spoiled` are the ones of them that are
+    spoiled, counted from 1. `seconds` is how much later a delayed frame comes.
     """
 
     verb: Verb
     flags: Flags | None
-    ordinal: int | None = None
+    spoiled: range = _EVERY
     seconds: float = 0.0
     change: Change | None = None
 
@@ -78,10 +83,10 @@ class Sabotage:
 
 
 def parse_sabotage(text: str) -> Sabotage:
-    """Read a sabotage, `VERB [ORDINAL] FLAGS [ARGUMENT]`; UsageError when the text is none.
+    """Read a sabotage, `VERB [[from] ORDINAL] FLAGS [ARGUMENT]`; UsageError when it is none.
 
-    `drop R.`, `drop 3rd S`, `drop any`, `delay S. 0.5` (seconds), `duplicate F.`, and `alter` with
-    `+`, `-` or `=` on seq, ack, win or urg: `alter R. ack+1`.
+    `drop R.`, `drop 3rd S`, `drop from 2nd any`, `delay S. 0.5` (seconds), `duplicate F.`, and
+    `alter` with `+`, `-` or `=` on seq, ack, win or urg: `alter R. ack+1`.
     """
     words = _WORDS.fullmatch(" ".join(text.split()))
     if words is None:
@@ -94,7 +99,9 @@ def parse_sabotage(text: str) -> Sabotage:
             f"sabotage {text!r}: {words['flags']!r} is neither flags nor 'any': "
             f"write it like one of {_EXAMPLES}"
         ) from None
-    plain = Sabotage(verb, flags, int(words["ordinal"]) if words["ordinal"] else None)
+    first = int(words["ordinal"] or 1)
+    onwards = words["onwards"] or not words["ordinal"]
+    plain = Sabotage(verb, flags, _EVERY[first - 1 :] if onwards else range(first, first + 1))
     argument = words["argument"] or ""
     if verb is Verb.DELAY:
         return dataclasses.replace(plain, seconds=_seconds(text, argument))
@@ -182,7 +189,7 @@ class Saboteur:
         if not sabotage.fits(datagram.segment):
             return [frame]
         self._fitting += 1
-        if sabotage.ordinal not in (None, self._fitting):
+        if self._fitting not in sabotage.spoiled:
             return [frame]
         if sabotage.change is not None:
             changed = sabotage.change.applied(datagram.segment)
