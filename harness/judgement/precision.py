@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from harness.targets.wheel import granule
+
 EARLY = 0.002
 """Seconds that something may come before its time: two stamps differ, numbers are rounded."""
 
@@ -9,24 +11,8 @@ ALLOWANCE = 0.02
 """Seconds between a timer's interrupt and a stamp on the wire, or the return of a call, that no
 document speaks of: soft interrupt, link, the agent's thread. A quiet machine needs half of it."""
 
-_WHEEL_BUCKETS = 63
-"""A level of Linux's timer wheel has 64 buckets, and takes timers that end 63 of them ahead."""
-
-_COARSER = 8
-"""Each level's buckets are so many times longer than those of the level below."""
-
-
-def granule(length: float, tick: float) -> float:
-    """Return how late Linux's timer wheel lets a timer of a length be, in seconds.
-
-    Level n takes timers that are shorter than 63 * 8^n ticks; its buckets are 8^n ticks long, and a
-    timer is put into the one that ends after it (kernel/time/timer.c).
-    """
-    ticks = length / tick
-    bucket = 1
-    while ticks >= _WHEEL_BUCKETS * bucket:
-        bucket *= _COARSER
-    return bucket * tick
+_COARSEST = 8
+"""What part of its length a timer may be late by in a wheel, at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +34,7 @@ class Precision:
         """
         if self.wheel and self.tick:
             return granule(length, self.tick)
-        return max(self.tick, length / _COARSER)
+        return max(self.tick, length / _COARSEST)
 
     @property
     def early(self) -> float:

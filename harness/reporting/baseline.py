@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.judgement.precision import ALLOWANCE, EARLY, granule
+from harness.judgement.precision import ALLOWANCE, EARLY
 from harness.judgement.verdict import Judgement, Verdict
 from harness.reporting.findings import alike, behaviour, grouped
 from harness.reporting.run import Run
 from harness.reporting.text import printable
+from harness.targets.wheel import granule
 
 FOLDER = "baselines"
 SUFFIX = ".txt"

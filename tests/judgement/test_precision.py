@@ -2,28 +2,7 @@
 
 import pytest
 
-from harness.judgement.precision import Precision, granule
-
-
-@pytest.mark.parametrize(
-    ("ticks", "late"),
-    [
-        (1, 1),
-        (62, 1),
-        (63, 8),
-        (503, 8),
-        (504, 64),
-        (4031, 64),
-        (4032, 512),
-        (32255, 512),
-        (32256, 4096),
-    ],
-)
-@pytest.mark.parametrize("tick", [0.001, 0.004, 0.01])
-def test_a_timer_wheel_is_coarser_by_eight_at_each_level(ticks, late, tick):
-    """Level n takes what is shorter than 63 * 8^n ticks; the granule is 8^n ticks."""
-    middle = (ticks + 0.5) * tick if ticks not in {63, 504, 4032, 32256} else ticks * tick + 1e-9
-    assert granule(middle, tick) == pytest.approx(late * tick)
+from harness.judgement.precision import Precision
 
 
 @pytest.mark.parametrize(

@@ -378,7 +378,7 @@ def test_the_program_answers_and_ends_with_its_input(program):
     closed = time.monotonic()
     program.stdin.close()
     assert json.loads(program.stdout.read())["value"] == "the input ended within a line"
-    assert program.wait(timeout=1) == 0
+    assert program.wait(timeout=10) == 0
     assert time.monotonic() - closed < 1
     assert not Path(f"/proc/{replies[2]['value']}").exists()
 
@@ -392,7 +392,7 @@ def test_the_program_ends_although_nobody_reads_its_replies(program):
         written += os.write(program.stdin.fileno(), line)
     assert written < 1 << 22
     program.stdin.close()
-    assert program.wait(timeout=1) == 0
+    assert program.wait(timeout=10) == 0
 
 
 class Stub:

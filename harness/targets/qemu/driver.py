@@ -15,6 +15,7 @@ from harness.targets.qemu.machine import Machine
 from harness.targets.qemu.shelf import Shelf
 from harness.targets.qemu.wire import MachineClock, MachineLink, Wire
 from harness.targets.stage import places
+from harness.targets.wheel import Wheel
 
 _STACK = "linux"
 
@@ -138,7 +139,14 @@ class MachineDriver:
         saved = self._shelf.linked(hosts, names)
         machine = Machine.restore(saved)
         known = [{name: found.get(name) for name in names} for found in saved.answer["known"]]
-        wire = Wire(machine, float(saved.answer["now"]), sysctls=known, name=self._name)
+        tick, zero = saved.answer["tick"], saved.answer["zero"]
+        wire = Wire(
+            machine,
+            float(saved.answer["now"]),
+            sysctls=known,
+            wheels=[Wheel(tick, zero) for _ in known],
+            name=self._name,
+        )
         return MachineWorld(
             wire,
             [

@@ -17,7 +17,8 @@ A wish and an answer are JSON objects behind their length:
      "known": for each host {sysctl: value}, once}
 
 The first answer tells what kernel it is: "release", "tick", "families", "namespaces", "sysctls",
-and what it "lacks" that a link needs.
+what it "lacks" that a link needs, and "zero", an instant at which its count of ticks is a multiple
+of every bucket of its timer wheel.
 """
 
 import base64
@@ -64,6 +65,9 @@ _INIT_MODULE = 175
 _PR_SET_TIMERSLACK = 29
 # Advances once a timer tick, so that its resolution is 1/HZ.
 _CLOCK_MONOTONIC_COARSE = 6
+
+_EXACT = 0.1
+"""Seconds of a wait that ends in time: what it may be late by is not worth another step."""
 
 # What of the kernel's housekeeping would wake an idle machine again and again, for no use here.
 _QUIET = {
@@ -197,6 +201,7 @@ class Guest:
             "error": None,
             "release": os.uname().release,
             "tick": time.clock_getres(_CLOCK_MONOTONIC_COARSE),
+            "zero": zero_of_ticks(),
             "families": ["ipv4"] + ["ipv6"] * Path("/proc/sys/net/ipv6").exists(),
             "namespaces": Path("/proc/self/ns/net").exists(),
             "lacks": lacks(),
@@ -254,7 +259,8 @@ class Guest:
             left = until - time.monotonic()
             if left <= 0:
                 return
-            if select.select(watched, (), (), left)[0]:
+            # A select() may be late by a thousandth of its time, so the end is come near in steps.
+            if select.select(watched, (), (), left if left < _EXACT else 0.99 * left)[0]:
                 self._look()
 
     def _look(self) -> None:
@@ -276,6 +282,21 @@ class Guest:
     def _keep(self, number: int, replies: list[Any]) -> None:
         self._replies += [[number, reply] for reply in replies]
         self._events += len(replies)
+
+
+def zero_of_ticks() -> float | None:
+    """Return the instant at which the count of ticks was, or will be, a multiple of 2^27."""
+    before = stamp = time.clock_gettime(_CLOCK_MONOTONIC_COARSE)
+    while stamp == before:
+        stamp = time.clock_gettime(_CLOCK_MONOTONIC_COARSE)
+    try:
+        listed = Path("/proc/timer_list").read_text(encoding="ascii")
+    except OSError:
+        return None
+    counts = [line.split()[1] for line in listed.splitlines() if line.startswith("jiffies:")]
+    if not counts:
+        return None
+    return stamp - int(counts[0]) % (1 << 27) * time.clock_getres(_CLOCK_MONOTONIC_COARSE)
 
 
 def lacks() -> list[str]:

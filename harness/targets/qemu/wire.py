@@ -17,6 +17,7 @@ from typing import Any
 from harness.errors import HarnessError
 from harness.targets.channel import AgentChannel
 from harness.targets.qemu.machine import Machine
+from harness.targets.wheel import Wheel
 from harness.wire.link import Frame
 from harness.wire.real import Heartbeat
 
@@ -25,7 +26,8 @@ REACTION = 0.005
 
 
 LOOK = 60.0
-"""Seconds of the machine's time after which a state table is looked at again, at the latest."""
+"""Seconds of the machine's time after which a state table is looked at again, at the latest: one
+look that misses a row is not believed."""
 
 _STEADY = ("hello", "name", "sysctl", "sysctls")
 """Questions to which no passing of time changes the answer."""
@@ -115,7 +117,8 @@ class Wire:
     """One machine, the stacks in it, and what passes between them and the harness.
 
     `sysctls` are those of each stack that are known already; None is one that it does not have.
-    Nobody but its agent changes them, so that it is asked only once.
+    Nobody but its agent changes them, so that it is asked only once. `wheels` are what the timers
+    of each stack stand in.
     """
 
     def __init__(
@@ -124,6 +127,7 @@ class Wire:
         now: float,
         *,
         sysctls: Sequence[Mapping[str, str | None]],
+        wheels: Sequence[Wheel],
         name: str,
     ) -> None:
         self.machine = machine
@@ -136,6 +140,7 @@ class Wire:
         self._pending: list[str] = []
         self._gathered: list[Any] | None = None
         self._sysctls: list[dict[str, str | None]] = [dict(known) for known in sysctls]
+        self._wheels = wheels
         self._seen_quiet: list[float] = []
         self._seen: dict[str, Mapping[str, Any]] = {}
         self.channels: Sequence[AgentChannel] = tuple(
@@ -224,7 +229,8 @@ class Wire:
         if operation == "sysctls":
             self._sysctls[host] |= reply.get("value") or {}
         if operation == "table":
-            self._seen_quiet.append(quiet_after(asked_at, reply.get("value")))
+            quiet = self._wheels[host].quiet_until(asked_at, reply.get("value") or ())
+            self._seen_quiet.append(min(quiet, asked_at + LOOK))
         elif operation not in _STEADY:
             self._seen_quiet.append(asked_at)
 
@@ -254,15 +260,6 @@ class Wire:
 def _question(host: int, request: Mapping[str, Any]) -> str:
     """Return what tells one question from another."""
     return json.dumps([host, {key: value for key, value in request.items() if key != "id"}])
-
-
-def quiet_after(asked_at: float, table: Any) -> float:
-    """Return when the first timer of a state table ends at the earliest: none of Linux is early.
-
-    However long that is, somebody looks again after `LOOK` seconds, who may not believe one look.
-    """
-    left = [row["expires"] / 1000 for row in table or () if row["timer"] != "none"]
-    return asked_at + float(min([*left, LOOK]))
 
 
 def _asking(wire: Wire, host: int) -> Any:

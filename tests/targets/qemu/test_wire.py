@@ -5,7 +5,8 @@ import base64
 import pytest
 
 from harness.errors import HarnessError
-from harness.targets.qemu.wire import LOOK, REACTION, Wire, quiet_after
+from harness.targets.qemu.wire import LOOK, REACTION, Wire
+from harness.targets.wheel import Wheel
 
 COST = 0.0002
 
@@ -38,8 +39,13 @@ class FakeMachine:
         return {"now": self.now, "captured": captured, "replies": replies, "lost": 0, "error": None}
 
 
+def row(timer, expires):
+    ends = ("local_address", "local_port", "remote_address", "remote_port")
+    return {**dict.fromkeys(ends, 1), "timer": timer, "expires": expires}
+
+
 def wire(machine, **sysctls):
-    return Wire(machine, machine.now, sysctls=[sysctls], name="test")
+    return Wire(machine, machine.now, sysctls=[sysctls], wheels=[Wheel(0.004, None)], name="test")
 
 
 def test_a_wait_is_one_step_however_long():
@@ -90,7 +96,7 @@ def test_what_only_an_event_changes_need_not_be_looked_at():
 
 def test_a_table_says_when_its_first_timer_ends():
     """Nothing can leave its state before that; afterwards one has to look."""
-    rows = [{"timer": "time-wait", "expires": 30_000}, {"timer": "none", "expires": 0}]
+    rows = [row("time-wait", 30_000), row("none", 0)]
     line = wire(FakeMachine(values={"table": rows}))
     line.channels[0].request("table")
     assert line.clock.quiet_until() == 130.0
@@ -108,8 +114,10 @@ def test_what_may_change_at_any_time_is_looked_at_as_often_as_asked():
 
 def test_a_table_without_timers_is_looked_at_again_all_the_same():
     """One look that misses a row is not believed: there must be a second."""
-    assert quiet_after(5.0, []) == 5.0 + LOOK
-    assert quiet_after(5.0, [{"timer": "keepalive", "expires": 7_200_000}]) == 5.0 + LOOK
+    for table in ([], [row("keepalive", 7_200_000)]):
+        line = wire(FakeMachine(values={"table": table}))
+        line.channels[0].request("table")
+        assert line.clock.quiet_until() == 100.0 + LOOK
 
 
 def test_a_sysctl_that_is_known_is_not_asked_again():
@@ -164,7 +172,7 @@ def test_what_is_gathered_is_one_exchange():
 def test_between_two_stacks_the_harness_sends_nothing():
     """Who watches takes no part."""
     machine = FakeMachine()
-    line = Wire(machine, machine.now, sysctls=[{}, {}], name="test")
+    line = Wire(machine, machine.now, sysctls=[{}, {}], wheels=[], name="test")
     line.link.send(b"frame")
     line.clock.wait(101.0)
     assert machine.wishes[0][0]["frames"] == []
