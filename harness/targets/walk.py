@@ -56,6 +56,7 @@ class Walk:
         options: Mapping[str, Any] | None = None,
         agreed: bool = True,
         window: int | None = None,
+        round_trip: float = 0.0,
     ) -> Peer:
         """Reach the state and return the peer; Inconclusive says where the walk ended.
 
@@ -64,6 +65,8 @@ class Walk:
         target's socket (a listener hands them on) has from its beginning. Unsupported if `syn` has
         an option that both sides must agree to, the target does not, and it was to be `agreed`.
         `window` is what the peer offers in its first segment after a SYN of the target's.
+        `round_trip` is after how many seconds that segment comes; by RFC 6298 section 2.2 three
+        times as long is the target's time-out then.
         """
         ways = (by,) if isinstance(by, By) else by
         walker = self._peer if peer is None else peer
@@ -71,6 +74,7 @@ class Walk:
         set_ = dict(options or {})
         walk = _Walk(self._target, walker, ways, syn=syn, options=set_, listener=shared)
         walk.agreed = agreed
+        walk.round_trip = round_trip
         walk.offer = "" if window is None else f" win {window}"
         walk.to(state)
         self._listener = walker.listener or self._listener
@@ -116,6 +120,7 @@ class _Walk:
         self.listener = listener
         self.agreed = True
         self.offer = ""
+        self.round_trip = 0.0
         self.stamp = ""
         self.active = By.ACTIVE_OPEN in ways
         self.close = By.CLOSE in ways
@@ -192,10 +197,12 @@ class _Walk:
     def established(self) -> None:
         if self.active:
             self.syn_sent()
+            self.peer.wait(self.round_trip)
             self.peer.send(f"S. 0:0(0) ack 1{self.offer} {self.syn}")
             self.peer.expect(". 1:1(0) ack 1")
         else:
             self.syn_received()
+            self.peer.wait(self.round_trip)
             self.peer.send(f". 1:1(0) ack 1{self.offer}{self.stamp}")
             accepted = self.peer.listener.accept().wait(1.0)
             if accepted.outcome != "success":

@@ -9,6 +9,9 @@ SIZE = 1400
 SYN = f"<mss {SIZE}>"
 SELECTIVE = f"<mss {SIZE},sackOK>"
 FIRST = f". 1:{1 + SIZE}({SIZE}) ack 1"
+FAR = 0.3
+"""Seconds of the first round trip of a peer that has time, until a time-out, for what it does."""
+
 SOON = 0.01
 """Seconds by which a round trip may be longer than it is meant to be."""
 
@@ -21,7 +24,7 @@ def flight(peer):
 def duplicates_needed(peer):
     """Acknowledge nothing again and again; return how often until the first segment is repeated."""
     # Later than that, it would be because of a time-out.
-    with peer.at_once(0.17):
+    with peer.at_once(2 * FAR):
         peer.socket.send(100_000)
         flight(peer)
         for count in range(1, 9):
@@ -36,7 +39,7 @@ def duplicates_needed(peer):
 @pytest.mark.measures("reordering_duplicates", "reordering_value")
 def test_established_degree_of_reordering_at_first(reach, documented):
     """The degree of reordering is how many duplicates it takes to see a loss."""
-    peer = reach(State.ESTABLISHED, options=RENO, syn=SYN)
+    peer = reach(State.ESTABLISHED, options=RENO, syn=SYN, round_trip=FAR)
     documented("reordering_value").judge(peer.socket.reported("reordering"))
     documented("reordering_duplicates").judge(duplicates_needed(peer))
 
@@ -45,7 +48,7 @@ def test_established_degree_of_reordering_at_first(reach, documented):
 @pytest.mark.measures("reordering_set_duplicates")
 def test_established_degree_of_reordering_can_be_set(reach, documented):
     """With a higher degree more duplicates are needed."""
-    peer = reach(State.ESTABLISHED, options=RENO, syn=SYN)
+    peer = reach(State.ESTABLISHED, options=RENO, syn=SYN, round_trip=FAR)
     documented("reordering_set_duplicates").judge(duplicates_needed(peer))
 
 

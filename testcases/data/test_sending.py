@@ -11,6 +11,9 @@ STAMPS = "<mss 1400,nop,nop,TS val 1000 ecr 0>"
 ROUND_TRIP = 0.12
 """Seconds in which all that a window lets out has come, before it is acknowledged."""
 
+FAR = 0.3
+"""Seconds of the first round trip of a peer that has time, until a time-out, for what it does."""
+
 
 def small_sends(peer):
     """Let the application send five octets one by one; return the segments that come at once."""
@@ -40,9 +43,9 @@ def test_established_small_sends_go_at_once_without_nagle(reach, documented):
 @pytest.mark.measures("nodelay_flushes")
 def test_established_switching_nagle_off_sends_what_waits(reach):
     """TCP_NODELAY, once set, sends what Nagle's algorithm held back."""
-    peer = reach(State.ESTABLISHED)
+    peer = reach(State.ESTABLISHED, round_trip=FAR)
     # Later than that, a time-out has the first one sent again.
-    with peer.at_once(0.18):
+    with peer.at_once(2 * FAR):
         small_sends(peer)
         peer.socket.set("TCP_NODELAY", 1)
     peer.expect("P. 2:6(4) ack 1", within=0.1, measure="nodelay_flushes")
@@ -102,16 +105,16 @@ def test_established_options_take_their_room_from_the_data(reach, documented):
 @pytest.mark.measures("slow_start_initial", "slow_start_second", "slow_start_doubles")
 def test_established_slow_start_doubles_what_is_in_flight(reach, documented):
     """A connection begins with a few segments, and each round trip doubles them at most."""
-    peer = reach(State.ESTABLISHED, options=RENO, syn=SYN)
+    peer = reach(State.ESTABLISHED, options=RENO, syn=SYN, round_trip=FAR)
     peer.socket.send(200_000)
     flights = []
     for _ in range(3):
         # An acknowledgment that comes much later is taken for one that does not come.
-        with peer.at_once(1.4 * ROUND_TRIP):
+        with peer.at_once(2 * FAR):
             segments = peer.collect(". *:*(*)", until=ROUND_TRIP).segments
             flights.append(len(segments))
             ends = (one.seq + len(one.payload) for one in segments)
-            peer.send_together([f". 1:1(0) ack {end}" for end in ends], within=ROUND_TRIP)
+            peer.send_together([f". 1:1(0) ack {end}" for end in ends], within=FAR)
     documented("slow_start_initial").judge(flights[0])
     documented("slow_start_second").judge(flights[1] <= 2 * flights[0])
     documented("slow_start_doubles").judge(
@@ -133,9 +136,9 @@ def test_established_window_above_half_of_the_field_is_used(reach, documented):
 )
 def test_established_three_duplicate_acks_have_the_missing_segment_sent(reach, documented):
     """The third duplicate ACK has the missing segment sent again before any timer."""
-    peer = reach(State.ESTABLISHED, options=RENO, syn=SYN)
+    peer = reach(State.ESTABLISHED, options=RENO, syn=SYN, round_trip=FAR)
     # Later than that, a time-out would have it sent.
-    with peer.at_once(0.18):
+    with peer.at_once(2 * FAR):
         peer.socket.send(100_000)
         flight = len(peer.collect(". *:*(*)", until=0.1).segments)
         peer.send(". 1:1(0) ack 1")
@@ -147,7 +150,7 @@ def test_established_three_duplicate_acks_have_the_missing_segment_sent(reach, d
     threshold = peer.socket.info()["snd_ssthresh"]
     documented("fast_retransmit_threshold").judge(threshold <= max((flight + len(new)) / 2, 2))
     # Each more lets the window grow by a segment, for as long as the recovery lasts.
-    with peer.at_once(0.18):
+    with peer.at_once(2 * FAR):
         for _ in range(flight - 3):
             peer.send(". 1:1(0) ack 1")
         more = peer.collect(". *:*(*)", until=0.05).segments
