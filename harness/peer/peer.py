@@ -29,6 +29,9 @@ POLL = 0.02
 VOLLEY = 1 << 14
 """Disguises of a flood's segment, more than any queue of a listener is long."""
 
+ROUNDING = 0.002
+"""Seconds by which the stamps of two clocks may differ that run alike."""
+
 AT_ONCE = 0.25
 """Seconds in which what is sent "at once" has left: well below any limit by the second."""
 
@@ -312,8 +315,10 @@ class Peer:
         stamps: list[float] = []
         segments: list[Segment] = []
         while True:
-            done = self.bench.wait(lambda: bool(self._inbox) or condition(), deadline, poll=poll)
-            while self._inbox:
+            done = self.bench.wait(
+                lambda: self._came_by(deadline) or condition(), deadline, poll=poll
+            )
+            while self._came_by(deadline):
                 found = self._take(skip)
                 if found is None:
                     continue
@@ -465,12 +470,15 @@ class Peer:
     def _next(self, within: float, skip: Sequence[str]) -> Segment | None:
         deadline = self.now + within
         while True:
-            self.bench.wait(lambda: bool(self._inbox), deadline)
-            if not self._inbox:
+            if not self.bench.wait(lambda: self._came_by(deadline), deadline):
                 return None
             found = self._take(skip)
             if found is not None and not self._crossed(found):
                 return found
+
+    def _came_by(self, deadline: float) -> bool:
+        """Tell whether a segment is there that was in time, however late it is looked at."""
+        return bool(self._inbox) and self._inbox[0][0] <= deadline + ROUNDING
 
     def _crossed(self, found: Segment) -> bool:
         """Tell whether a segment is a repetition that was on its way when the peer last sent.

@@ -6,6 +6,8 @@ from harness import Problem, State
 
 SYN_ACK = "S. 0:0(0) ack 1 <mss 1460>"
 FAR = 1_000_000
+ROUND_TRIP = 0.3
+"""Seconds of the first round trip of a peer that has time, until a time-out, for what it does."""
 
 
 def connect_despite(target, peer, problem, **quoted):
@@ -138,6 +140,14 @@ def test_established_icmp_errors(reach, documented):
     documented("icmp_hard_error_established").judge([peer.state()])
 
 
+def opened(listener, caller):
+    """Open a connection; return the target's socket."""
+    caller.send("S 0:0(0) <mss 1460>")
+    caller.expect("S. 0:0(0) ack 1")
+    caller.send(". 1:1(0) ack 1")
+    return listener.accept().socket
+
+
 @pytest.mark.measures("icmp_error_told", "icmp_error_not_told")
 def test_established_application_learns_of_soft_errors_if_it_wants(target, peer, documented):
     """Whoever asks for it is told of ICMP errors at once; whoever does not is not."""
@@ -182,29 +192,19 @@ def test_established_too_big_makes_segments_smaller(reach, documented):
 
 @pytest.mark.families("ipv4")
 @pytest.mark.measures("source_quench_flight")
-def test_established_source_quench_changes_nothing(target, peer, documented):
+def test_established_source_quench_changes_nothing(reach, documented):
     """After Source Quench as much is sent at once as without it."""
-    listener = target.listen(2017)
     flights = []
     for problems in ((), (Problem.SOURCE_QUENCH,)):
-        caller = peer.another()
-        socket = opened(listener, caller)
+        caller = reach(State.ESTABLISHED, peer=reach.another(), round_trip=ROUND_TRIP)
         # Later than that, a time-out would have it sent again, and make the window small.
-        with caller.at_once(0.18):
-            socket.send(10)
+        with caller.at_once(2 * ROUND_TRIP):
+            caller.socket.send(10)
             caller.expect(". 1:11(10) ack 1")
             for problem in problems:
                 caller.send_icmp(problem)
             caller.send(". 1:1(0) ack 11")
             caller.fence()
-        socket.send(60_000)
+        caller.socket.send(60_000)
         flights.append(len(caller.collect(".", until=0.15).segments))
     documented("source_quench_flight").judge(flights[1] >= flights[0])
-
-
-def opened(listener, caller):
-    """Open a connection; return the target's socket."""
-    caller.send("S 0:0(0) <mss 1460>")
-    caller.expect("S. 0:0(0) ack 1")
-    caller.send(". 1:1(0) ack 1")
-    return listener.accept().socket

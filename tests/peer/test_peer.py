@@ -143,6 +143,33 @@ def test_a_segment_comes_too_late():
     assert made.peer.expect("F. 1:1(0) ack 1", within=2.0).fin
 
 
+@contextlib.contextmanager
+def held_up(made, seconds):
+    """Let every wait return so many seconds late, as on a machine that does something else."""
+    wait = made.clock.wait
+
+    def late(deadline):
+        until = deadline + seconds
+        while made.clock.now() < until:
+            wait(until)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(made.clock, "wait", late)
+        yield
+
+
+def test_what_came_in_time_counts_however_late_it_is_looked_at():
+    """The stamp says when a segment came; one of later is left for who asks later."""
+    made = established()
+    for seq, after in ((1, 0.05), (2, 0.15), (3, 0.6)):
+        made.far.say(f"P. {seq}:{seq + 1}(1) ack 1", after=after)
+    with held_up(made, 0.3):
+        assert [one.seq for one in made.peer.collect("P. *:*(*)", until=0.1).segments] == [1]
+        assert made.peer.expect("P. *:*(*)", within=0.0).seq == 2
+        assert made.peer.observe(0.1) is None
+    assert made.peer.observe(0.0).seq == 3
+
+
 @pytest.mark.parametrize(
     ("said", "observed"),
     [(". 1:1(0) ack 1", ". 1:1(0) ack 1"), ("R 1:1(0)", "R 1:1(0)"), (None, None)],
