@@ -21,6 +21,9 @@ from harness.wire.real import RealClock
 PATIENCE = 10.0
 """How long, in seconds of the clock, an agent may take for a call that does not block."""
 
+USUAL = 0.02
+"""Seconds within which an agent makes a call that it is asked for, on whatever stack it runs."""
+
 _SHOWN = 200
 _LINE_LIMIT = 1 << 24
 _SKEW = 5.0
@@ -102,21 +105,25 @@ class AgentChannel:
         if error is not None and not (isinstance(error, str) and _ERRNO.fullmatch(error)):
             raise self.fail("sent an error without an errno's name", said)
         reply = self._open[name]
-        self._note_late(said)
         began, ended = self._times(said, reply)
+        self._note_late(said, began - reply.began)
         del self._open[name]
         reply.value = said.get("value")
         reply.error = error
         reply.began = began
         reply.ended = ended
 
-    def _note_late(self, said: Mapping[str, Any]) -> None:
-        """Have an agent that was kept from running count as noise."""
+    def _note_late(self, said: Mapping[str, Any], took: float) -> None:
+        """Have an agent that was kept from running count as noise.
+
+        It tells for how long it was ready and others ran. What else may keep it, the disk or the
+        host of this machine, shows in how long it `took` from the request to the call, seconds.
+        """
         late = said.get("late", 0.0)
         if isinstance(late, bool) or not isinstance(late, int | float) or not late >= 0.0:
             raise self.fail("sent no time as 'late'", said)
         if isinstance(self._clock, RealClock):
-            self._clock.noise.held_up(self._clock.now(), late)
+            self._clock.noise.held_up(self._clock.now(), max(late, took if took > USUAL else 0.0))
 
     def check(self) -> None:
         """Raise HarnessError, or whatever it is, if the channel is broken."""

@@ -125,6 +125,8 @@ class RealClock:
             wake = min([deadline, *(beat.due for beat in self._heartbeats)])
             if self._serve(max(0.0, wake - self.now())) or self.now() >= deadline:
                 break
+        # Whatever ended the wait: a heartbeat that was due by then came late.
+        self._beat()
         self._left = stood_still()
 
     def forget_noise(self) -> None:

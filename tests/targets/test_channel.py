@@ -147,6 +147,16 @@ def test_an_agent_that_was_kept_from_running_is_noise(clock):
         channel.feed(good(2, began=now, at=now, late=-1))
 
 
+def test_a_call_that_is_made_late_is_noise(clock):
+    """The agent knows nothing of what keeps it before it is told to run: the disk, the host."""
+    channel = AgentChannel(lambda _: [], clock)
+    for name, (took, noise) in enumerate(((0.01, 0.0), (0.3, 0.3)), start=1):
+        reply = channel.request("connect")
+        at = reply.began + took
+        channel.feed(good(name, began=at, at=at))
+        assert clock.noise.worst == pytest.approx(noise)
+
+
 def test_truth_is_no_time():
     """JSON's true is not one second."""
     channel = AgentChannel(lambda _: [], VirtualClock())

@@ -209,6 +209,21 @@ def test_a_slow_callback_makes_the_next_heartbeat_late(clock, pipe):
     assert clock.noise.worst > 0.06
 
 
+def test_a_wait_that_an_event_ends_has_its_heartbeats_all_the_same(clock, pipe):
+    """A machine that stood still and had something to tell when it went on stood still."""
+
+    def stand_still() -> None:
+        os.read(pipe[0], 9)
+        time.sleep(0.1)
+
+    clock.every(0.03, lambda _: None)
+    clock.watch(pipe[0], stand_still)
+    os.write(pipe[1], b"x")
+    clock.wait(clock.now() + 1.0)
+
+    assert clock.noise.worst > 0.06
+
+
 def test_the_next_look_is_spared_only_where_all_is_said_to_stay_and_nothing_happened(clock, pipe):
     """The soonest of what was looked at counts, and an event makes the looks dense again."""
     assert next_look(clock, 0.02) == pytest.approx(clock.now() + 0.02, abs=0.01)
