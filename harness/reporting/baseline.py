@@ -60,7 +60,10 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One measure of one testcase: what was observed, what claims made of it, knobs in force."""
+    """One measure of one testcase: what was observed, what claims made of it, knobs in force.
+
+    `texts` are what `observed` is the spread of, where that is known: each claim has its own words.
+    """
 
     target: str
     family: str
@@ -71,6 +74,7 @@ class Line:
     knobs: Mapping[str, float]
     reason: str = ""
     noise: float = 0.0
+    texts: tuple[str, ...] = ()
 
     @property
     def place(self) -> Place:
@@ -127,6 +131,7 @@ def lines_of(
             dict(sorted(knobs.items())),
             next((one.reason for one in several if one.reason and not one.observed), ""),
             max((one.noise_s or 0.0 for one in several), default=0.0),
+            tuple(texts),
         )
     return found
 
@@ -217,7 +222,8 @@ def _change(before: Line, now: Line, stack: Stack) -> Change | None:
         )
     if not before.observed:
         return None
-    moved = not within(now.observed, before.observed, stack, now.noise)
+    texts = now.texts or (now.observed,)
+    moved = not all(within(text, before.observed, stack, now.noise) for text in texts)
     # What a document says of a default is not judged beside it: that alone moves nothing.
     judged = {claim: pair for claim, pair in verdicts.items() if Verdict.UNSUPPORTED not in pair}
     return Change(before, now, moved, verdicts) if moved or judged else None

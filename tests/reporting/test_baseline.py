@@ -201,6 +201,19 @@ def test_what_a_document_leaves_open_may_come_out_either_way(tmp_path):
         assert attribution.either(change, LIBRARY, WHEEL) is open_
 
 
+def test_what_several_claims_say_of_one_observation_has_no_order(tmp_path):
+    """Each claim tells in its own words, with its own numbers, and none of them may be new."""
+    told = ("2 of 3 cells by A", "3 of 9 cells by A", "1 of 3 cells by A, 2 otherwise: RST")
+    claims = [
+        judgement(claim=f"A:{number}", measure="matrix_close_wait", observed=text)
+        for number, text in enumerate(told)
+    ]
+    known = saved(tmp_path, *claims)
+    assert changes(known, *claims[::-1]) == []
+    other = judgement(claim="A:2", measure="matrix_close_wait", observed=f"{told[2]}, SYN")
+    assert len(changes(known, *claims[:2], other)) == 1
+
+
 def test_timestamps_are_other_numbers_each_time(tmp_path):
     """That they are there is what counts."""
     text = "S 0:0(0) win 64240 <mss 1460,TS val {} ecr 0>"
