@@ -11,10 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from harness.commands.baseline import bounded
 from harness.commands.common import CHECKOUT, DIFFERS, command, show
 from harness.documents.library import Library
 from harness.errors import HarnessError, UsageError
-from harness.reporting import effects, heatmap, sweep
+from harness.reporting import baseline, effects, heatmap, sweep
 from harness.reporting.picture import drawing
 from harness.sweep import campaign as campaigns
 from harness.sweep.cell import Cell, Result
@@ -152,9 +153,10 @@ def _report(
 ) -> int:
     results = {one.key: one for one in store.results(cell.key for cell in campaign.cells)}
     told = [_told(cell, results[cell.key]) for cell in campaign.cells if cell.key in results]
-    seen = [one for cell in told for one in _seen(cell)]
+    library = Library.load()
+    seen = [one for cell in told for one in _seen(cell, bounded(library))]
     moved, together = effects.effects(seen), effects.interactions(seen)
-    show(sweep.lines(told, moved, together, _documented(Library.load())))
+    show(sweep.lines(told, moved, together, _documented(library)))
     path = reports / "sweep.json"
     try:
         reports.mkdir(parents=True, exist_ok=True)
@@ -199,11 +201,14 @@ def _told(cell: Cell, result: Result) -> sweep.Told:
     )
 
 
-def _seen(cell: sweep.Told) -> list[effects.Seen]:
-    """Return what a cell observed, each measure once; what was not observed says nothing."""
+def _seen(cell: sweep.Told, loose: Callable[[str], bool]) -> list[effects.Seen]:
+    """Return what a cell observed, each measure once; what was not observed says nothing.
+
+    Nor do counts that may be another each time: `loose` tells them.
+    """
     found: dict[str, Mapping[str, Any]] = {}
     for one in cell.judgements:
-        if one["observed"]:
+        if one["observed"] and not loose(one["measure"]):
             found.setdefault(one["measure"], one)
     return [
         effects.Seen(
@@ -212,7 +217,7 @@ def _seen(cell: sweep.Told) -> list[effects.Seen]:
             cell.family,
             measure,
             cell.point,
-            one["observed"],
+            baseline.steady(one["observed"]),
             one["values"],
         )
         for measure, one in found.items()

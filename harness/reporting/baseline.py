@@ -121,7 +121,7 @@ def lines_of(
         return one.target, one.family or "", behaviour(one), one.measure
 
     for where, several in grouped(judgements, place).items():
-        texts = list(dict.fromkeys(_plain(one.observed) for one in several if one.observed))
+        texts = list(dict.fromkeys(steady(one.observed) for one in several if one.observed))
         observed = ANY if texts and bounded(where[3]) else spread(texts)
         knobs = {k: v for one in several for k, v in one.knobs.items()}
         found[where] = Line(
@@ -294,7 +294,8 @@ def worded(setting: str) -> str:
     return " ".join(setting.split())
 
 
-def _plain(text: str) -> str:
+def steady(text: str) -> str:
+    """Return what is the same each time of an observation that is the same, on one line."""
     return _FRESH.sub(r"*\1*", printable(text).replace("|", "¦"))
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from harness.commands import sweep
 from harness.errors import HarnessError, UsageError
+from harness.reporting.sweep import Told
 from harness.sweep import campaign as campaigns
 from harness.sweep.cell import Result, fingerprint
 from harness.sweep.estimate import Estimate
@@ -254,3 +255,27 @@ def workers_of(client):
         found[int(path.parent.name)] = parent, words
     sessions = {parent for parent, words in found.values() if b"--cells" in words}
     return [pid for pid, (parent, _) in found.items() if parent == client and pid in sessions]
+
+
+def test_what_is_another_number_each_time_moves_with_no_setting():
+    """A port that is drawn, and the value of a clock, are no effect of a sysctl."""
+    syns = ("S 0:0(0) <TS val 5 ecr 0>", "S 0:0(0) <TS val 7 ecr 0>")
+    cells = [
+        Told(
+            "t",
+            "test_x",
+            "ipv4",
+            {"a": str(number)},
+            "passed",
+            "",
+            [
+                {"measure": "port", "observed": str(number), "values": number},
+                {"measure": "syn", "observed": syn, "values": None},
+                {"measure": "silent", "observed": "", "values": None},
+            ],
+        )
+        for number, syn in enumerate(syns)
+    ]
+    seen = [one for cell in cells for one in sweep._seen(cell, lambda measure: measure == "port")]
+    assert {one.measure for one in seen} == {"syn"}
+    assert len({one.observed for one in seen}) == 1
