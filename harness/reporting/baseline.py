@@ -39,6 +39,7 @@ PATIENCE = "s of patience"
 """The end of every reason that says for how long something was waited for in vain."""
 _BESIDE, _BAR, _NOTHING, _WHEEL = " || ", " | ", "-", "wheel"
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_BETWEEN = re.compile(r"(\d+(?:\.\d+)?) to (\d+(?:\.\d+)?)")
 _SPREAD = re.compile(r"\d+(?:\.\d+)?(?:\.\.\d+(?:\.\d+)?)?")
 _JUDGED = (Verdict.CONFORMS, Verdict.PERMITTED, Verdict.DEVIATES)
 
@@ -121,7 +122,8 @@ def lines_of(
         return one.target, one.family or "", behaviour(one), one.measure
 
     for where, several in grouped(judgements, place).items():
-        texts = list(dict.fromkeys(steady(one.observed) for one in several if one.observed))
+        said = (end for one in several if one.observed for end in _ends(steady(one.observed)))
+        texts = list(dict.fromkeys(said))
         observed = ANY if texts and bounded(where[3]) else spread(texts)
         knobs = {k: v for one in several for k, v in one.knobs.items()}
         found[where] = Line(
@@ -292,6 +294,11 @@ def read(path: Path) -> Baseline:
 def worded(setting: str) -> str:
     """Return a sysctl's text with one blank between its words, however the stack spells it."""
     return " ".join(setting.split())
+
+
+def _ends(text: str) -> tuple[str, ...]:
+    """Return both ends of what was seen to lie between two numbers, or what was seen."""
+    return tuple(dict.fromkeys(_BETWEEN.sub(rf"\{end}", text) for end in (1, 2)))
 
 
 def steady(text: str) -> str:

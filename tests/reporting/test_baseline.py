@@ -214,6 +214,14 @@ def test_what_several_claims_say_of_one_observation_has_no_order(tmp_path):
     assert len(changes(known, *claims[:2], other)) == 1
 
 
+def test_what_lies_between_two_numbers_is_compared_by_both(tmp_path):
+    """A row that was gone at the second look ended between them."""
+    known = saved(tmp_path, timed("3.09 s"))
+    assert changes(known, timed("3.12 to 3.2 s")) == []
+    assert len(changes(known, timed("3.12 to 4.2 s"))) == 1
+    assert changes(saved(tmp_path, timed("3.02 to 3.09 s")), timed("3.05 s")) == []
+
+
 def test_timestamps_are_other_numbers_each_time(tmp_path):
     """That they are there is what counts."""
     text = "S 0:0(0) win 64240 <mss 1460,TS val {} ecr 0>"
