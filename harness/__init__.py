@@ -31,6 +31,6 @@ A testcase observes and never contains a stack's numbers. It imports from here a
 
 from harness.segment.problem import Problem
 from harness.states import State
-from harness.targets.walk import By
+from harness.targets.walk import FAR, By
 
-__all__ = ["By", "Problem", "State"]
+__all__ = ["FAR", "By", "Problem", "State"]

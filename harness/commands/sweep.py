@@ -154,7 +154,8 @@ def _report(
     results = {one.key: one for one in store.results(cell.key for cell in campaign.cells)}
     told = [_told(cell, results[cell.key]) for cell in campaign.cells if cell.key in results]
     library = Library.load()
-    seen = [one for cell in told for one in _seen(cell, bounded(library))]
+    loose = bounded(library)
+    seen = [one for cell in told for one in _seen(cell, loose)]
     moved, together = effects.effects(seen), effects.interactions(seen)
     show(sweep.lines(told, moved, together, _documented(library)))
     path = reports / "sweep.json"

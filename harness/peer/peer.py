@@ -22,15 +22,13 @@ from harness.segment.problem import Problem, complain
 from harness.segment.segment import Flags, Segment
 from harness.segment.sequence import add
 from harness.states import State
+from harness.wire.clock import ROUNDING
 
 POLL = 0.02
 """Seconds between two looks at a state table while something is waited for."""
 
 VOLLEY = 1 << 14
 """Disguises of a flood's segment, more than any queue of a listener is long."""
-
-ROUNDING = 0.002
-"""Seconds by which the stamps of two clocks may differ that run alike."""
 
 AT_ONCE = 0.25
 """Seconds in which what is sent "at once" has left: well below any limit by the second."""

@@ -19,6 +19,10 @@ LISTENING_PORT = 2017
 CROWD = 512
 """Connections that a listener holds for every segment of a matrix at once."""
 
+FAR = 0.3
+"""Seconds of a first round trip that leaves a peer time for what it does: twice as long is still
+before the target's time-out, which RFC 6298 section 2.2 makes three times as long."""
+
 _AGREED = {WindowScale: "window scaling", SackPermitted: "SACK", Timestamps: "timestamps"}
 
 

@@ -2,16 +2,13 @@
 
 import pytest
 
-from harness import State
+from harness import FAR, State
 
 RENO = {"TCP_CONGESTION": "reno"}
 SIZE = 1400
 SYN = f"<mss {SIZE}>"
 SELECTIVE = f"<mss {SIZE},sackOK>"
 FIRST = f". 1:{1 + SIZE}({SIZE}) ack 1"
-FAR = 0.3
-"""Seconds of the first round trip of a peer that has time, until a time-out, for what it does."""
-
 SOON = 0.01
 """Seconds by which a round trip may be longer than it is meant to be."""
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness import State
+from harness import FAR, State
 
 RENO = {"TCP_CONGESTION": "reno"}
 SIZE = 1400
@@ -10,9 +10,6 @@ SYN = f"<mss {SIZE}>"
 STAMPS = "<mss 1400,nop,nop,TS val 1000 ecr 0>"
 ROUND_TRIP = 0.12
 """Seconds in which all that a window lets out has come, before it is acknowledged."""
-
-FAR = 0.3
-"""Seconds of the first round trip of a peer that has time, until a time-out, for what it does."""
 
 
 def small_sends(peer):
@@ -109,12 +106,12 @@ def test_established_slow_start_doubles_what_is_in_flight(reach, documented):
     peer.socket.send(200_000)
     flights = []
     for _ in range(3):
-        # An acknowledgment that comes much later is taken for one that does not come.
-        with peer.at_once(2 * FAR):
+        # The time-out follows the round trips, and is soon as short as a stack lets it be.
+        with peer.at_once(2 * ROUND_TRIP):
             segments = peer.collect(". *:*(*)", until=ROUND_TRIP).segments
             flights.append(len(segments))
             ends = (one.seq + len(one.payload) for one in segments)
-            peer.send_together([f". 1:1(0) ack {end}" for end in ends], within=FAR)
+            peer.send_together([f". 1:1(0) ack {end}" for end in ends], within=ROUND_TRIP)
     documented("slow_start_initial").judge(flights[0])
     documented("slow_start_second").judge(flights[1] <= 2 * flights[0])
     documented("slow_start_doubles").judge(

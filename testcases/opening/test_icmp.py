@@ -2,12 +2,10 @@
 
 import pytest
 
-from harness import Problem, State
+from harness import FAR, Problem, State
 
 SYN_ACK = "S. 0:0(0) ack 1 <mss 1460>"
-FAR = 1_000_000
-ROUND_TRIP = 0.3
-"""Seconds of the first round trip of a peer that has time, until a time-out, for what it does."""
+BEYOND = 1_000_000
 
 
 def connect_despite(target, peer, problem, **quoted):
@@ -74,7 +72,7 @@ def test_syn_sent_error_that_quotes_another_number_is_ignored(target, peer, docu
     """An error counts only if it quotes a number that is under way; "too big" ends nothing."""
     too_big = connect_despite(target, peer, Problem.TOO_BIG, mtu=1300)
     documented("icmp_too_big_connect").judge(too_big)
-    other = connect_despite(target, peer, Problem.PORT_UNREACHABLE, seq=FAR)
+    other = connect_despite(target, peer, Problem.PORT_UNREACHABLE, seq=BEYOND)
     documented("icmp_wrong_number_connect").judge(other)
 
 
@@ -131,7 +129,7 @@ def test_established_icmp_errors(reach, documented):
         peer.send_icmp(problem)
     peer.fence()
     documented("icmp_soft_error_established").judge([peer.state()])
-    peer.send_icmp(Problem.PORT_UNREACHABLE, seq=FAR)
+    peer.send_icmp(Problem.PORT_UNREACHABLE, seq=BEYOND)
     peer.fence()
     documented("icmp_wrong_number_established").judge([peer.state()])
     peer.send_icmp(Problem.PORT_UNREACHABLE)
@@ -196,9 +194,9 @@ def test_established_source_quench_changes_nothing(reach, documented):
     """After Source Quench as much is sent at once as without it."""
     flights = []
     for problems in ((), (Problem.SOURCE_QUENCH,)):
-        caller = reach(State.ESTABLISHED, peer=reach.another(), round_trip=ROUND_TRIP)
+        caller = reach(State.ESTABLISHED, peer=reach.another(), round_trip=FAR)
         # Later than that, a time-out would have it sent again, and make the window small.
-        with caller.at_once(2 * ROUND_TRIP):
+        with caller.at_once(2 * FAR):
             caller.socket.send(10)
             caller.expect(". 1:11(10) ack 1")
             for problem in problems:
