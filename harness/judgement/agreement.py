@@ -209,7 +209,7 @@ _FIELDS = ("seq", "length", "ack", "window", "urgent", "reserved", "checksum")
 
 def _patterns(one: Pattern, other: Pattern) -> bool:
     """Tell whether a segment can be as both patterns have it."""
-    if (one.flags ^ other.flags) & ~Flags.PSH:
+    if (one.flags ^ other.flags) & one.checked & other.checked:
         return False
     if not all(_same(getattr(one, name), getattr(other, name)) for name in _FIELDS):
         return False

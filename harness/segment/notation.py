@@ -17,6 +17,7 @@ as `kind-34 0xcafe`, and `raw 0x0203` for octets that are no option.
 In a pattern every part but the flags may be left out, and `*` stands for any number: `*:*(*)`,
 `ack *`, `win *`, `mss *`, `wscale *`, `sack *`, `TS val * ecr *`, `kind-34 *`. Options that end in
 `...` may come in any order and among others; without it the list is exact, and `<>` is no option.
+`S` stands for a SYN that asks for ECN, too, and `S ecn none` for one that does not.
 """
 
 import functools
@@ -97,6 +98,7 @@ def parse_pattern(text: str) -> Pattern:
     return Pattern(
         text=" ".join(text.split()) if '"' not in text else text.strip(),
         flags=parts.flags,
+        no_ecn=parts.no_ecn,
         seq=parts.seq,
         length=parts.length,
         ack=parts.numbers.get("ack", Hole.LEFT_OUT),
@@ -130,6 +132,7 @@ class _Parts:
     options_text: str = ""
     others: bool = False
     payload: bytes | None = None
+    no_ecn: bool = False
 
 
 def _read(reader: Reader) -> _Parts:
@@ -144,6 +147,8 @@ def _read(reader: Reader) -> _Parts:
                 reader.fail(f"{name[1]} only once")
             largest = _LARGEST.get(name[1], _THIRTY_TWO_BITS)
             parts.numbers[name[1]] = reader.number(name[1], largest, signed=name[1] == "ack")
+        elif reader.holes and parts.flags == Flags.SYN and reader.take(r"ecn none\b"):
+            parts.no_ecn = True
         elif parts.options is None and reader.take("<"):
             parts.options, parts.others = _options(reader)
             parts.options_text = re.sub(r"\s+", " ", reader.text[start : reader.place].strip())

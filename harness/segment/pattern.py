@@ -80,17 +80,23 @@ class OptionsPattern:
 _WEIGHTS = {"flags": 100, "seq": 10, "length": 10, "ack": 10, "payload": 5}
 _OTHER_WEIGHT = 1
 
+_ECN = Flags.ECE | Flags.CWR | Flags.AE
+_KINDS = Flags.FIN | Flags.SYN | Flags.RST | Flags.ACK
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pattern:
     """What a segment should look like; made by `parse_pattern`.
 
     A field that is written is checked. `seq` and `ack` that are left out are checked against the
-    books, where the caller gives them. Flags are exact, but PSH is checked only when written.
+    books, where the caller gives them. Flags are exact, but PSH is checked only when written, and
+    so are ECE, CWR and AE of a SYN without ACK, by which it asks for ECN (RFC 3168, section 6.1.1)
+    and is as good a SYN as any; with `no_ecn` it must not ask.
     """
 
     text: str = dataclasses.field(default="", compare=False)
     flags: Flags
+    no_ecn: bool = False
     seq: Number = Hole.LEFT_OUT
     length: Number = Hole.LEFT_OUT
     ack: Number = Hole.LEFT_OUT
@@ -119,20 +125,25 @@ class Pattern:
 
     def distance(self, segment: Segment, *, seq: int | None = None, ack: int | None = None) -> int:
         """Return how far the segment is from the pattern: 0 when it fits, flags weigh most."""
-        wrong_flags = (self._flags_of(segment) ^ self.flags).bit_count()
+        wrong_flags = ((segment.flags & self.checked) ^ self.flags).bit_count()
         return sum(
             _WEIGHTS.get(mismatch.field, _OTHER_WEIGHT)
             * (wrong_flags if mismatch.field == "flags" else 1)
             for mismatch in self._differences(segment, seq, ack)
         )
 
-    def _flags_of(self, segment: Segment) -> Flags:
-        return segment.flags if Flags.PSH in self.flags else segment.flags & ~Flags.PSH
+    @property
+    def checked(self) -> Flags:
+        """The control bits that must be as written."""
+        unchecked = Flags.PSH & ~self.flags
+        if self.flags & (_KINDS | _ECN) == Flags.SYN and not self.no_ecn:
+            unchecked |= _ECN
+        return ~unchecked
 
     def _differences(
         self, segment: Segment, seq: int | None, ack: int | None
     ) -> Iterator[Mismatch]:
-        flags = self._flags_of(segment)
+        flags = segment.flags & self.checked
         if flags != self.flags:
             yield Mismatch("flags", *map(spelling.write_flags, (self.flags, flags)))
         # The acknowledgment number means nothing without its flag, so the books say nothing of it.

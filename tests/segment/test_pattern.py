@@ -44,6 +44,11 @@ def mismatches(pattern, segment, **books):
         ("R checksum 0x7", "R 1:1(0) checksum 7"),
         ("R", "R 1:1(0) checksum 7 reserved 3 urg 5"),
         ("none", "P 1:1(0)"),
+        ("S 0:0(0)", "SEW 0:0(0)"),
+        ("S 0:0(0)", "SEWe 0:0(0)"),
+        ("S 0:0(0) ecn none", "S 0:0(0)"),
+        ("S ecn none <mss *>", "S 0:0(0) <mss 5>"),
+        ("SEW", "SEW 0:0(0)"),
     ],
 )
 def test_a_pattern_fits_what_it_leaves_open(pattern, segment):
@@ -58,6 +63,11 @@ def test_a_pattern_fits_what_it_leaves_open(pattern, segment):
         ("R.", SYN_ACK, Mismatch("flags", "R.", "S.")),
         ("P.", ". 1:1(0) ack 1", Mismatch("flags", "P.", ".")),
         (".", ".E 1:1(0) ack 1", Mismatch("flags", ".", ".E")),
+        ("S ecn none", "SEW 0:0(0)", Mismatch("flags", "S", "SEW")),
+        ("SEW", "S 0:0(0)", Mismatch("flags", "SEW", "S")),
+        ("SEW", "SEWe 0:0(0)", Mismatch("flags", "SEW", "SEWe")),
+        ("S.", "S.E 0:0(0) ack 1", Mismatch("flags", "S.", "S.E")),
+        ("SF", "SFE 0:0(0)", Mismatch("flags", "FS", "FSE")),
         ("none", ".P 1:1(0) ack 1", Mismatch("flags", "none", ".")),
         (". 2:2(0)", ". 1:1(0) ack 1", Mismatch("seq", "2", "1")),
         (". -1:-1(0)", ". 1:1(0) ack 1", Mismatch("seq", "-1", "1")),
