@@ -29,7 +29,6 @@ from harness.errors import HarnessError
 from harness.judgement.timing import counts
 from harness.segment.notation import parse_pattern
 from harness.segment.pattern import Hole, OptionPattern, OptionsPattern, Pattern
-from harness.segment.segment import Flags
 
 _FEW = 3
 """Intervals of a ladder that shows every property of a shape that gives no count."""

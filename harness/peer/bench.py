@@ -55,7 +55,7 @@ class Bench:
     state_of: Callable[[int, Endpoint], State] | None = None
     limit: float = 300.0
     peers: list[Member] = field(default_factory=list)
-    echoes: set[int] = field(default_factory=set)
+    echoes: dict[int, float] = field(default_factory=dict)
     icmp: deque[tuple[float, Datagram]] = field(default_factory=deque)
     _fence: int = 0
 
@@ -76,7 +76,7 @@ class Bench:
         if message is None or sent:
             return
         if message.type in _ECHO_REPLIES:
-            self.echoes.add(message.rest)
+            self.echoes[message.rest] = stamp
         else:
             self.timeline.note(stamp, f"> ICMP type {message.type} code {message.code}")
             self.icmp.append((stamp, datagram))
@@ -113,21 +113,23 @@ class Bench:
                 return False
             clock.wait(deadline if poll is None else min(deadline, next_look(clock, poll)))
 
-    def fence(self) -> bool:
+    def fence(self) -> float | None:
         """Wait until everything that was sent has been dealt with by the target.
 
-        An echo request behind the segments is answered after them (RFC 792); False where the
-        target does not answer echo requests within a second. Where an answer had to wait for a MAC
-        that was asked for meanwhile, it comes before a second one.
+        An echo request behind the segments is answered after them (RFC 792). Return the stamp of
+        its answer, None where the target does not answer echo requests within a second. Where an
+        answer had to wait for a MAC that was asked for meanwhile, it comes before a second one.
         """
         answered = -1
+        replied: float | None = None
         while answered != self.station.answered:
             answered = self.station.answered
-            if not self._echo():
-                return False
-        return True
+            replied = self._echo()
+            if replied is None:
+                return None
+        return replied
 
-    def _echo(self) -> bool:
+    def _echo(self) -> float | None:
         self._fence += 1
         token = 0x7C5 << 16 | self._fence
         mine, its = self.addresses
@@ -135,4 +137,5 @@ class Bench:
         message = IcmpMessage(type=request, code=0, rest=token, quoted=b"fence")
         self.station.send(Datagram(mine, its, message))
         clock = self.station.clock
-        return self.wait(lambda: token in self.echoes, clock.now() + 1.0)
+        self.wait(lambda: token in self.echoes, clock.now() + 1.0)
+        return self.echoes.get(token)

@@ -27,6 +27,9 @@ from harness.wire.clock import ROUNDING
 POLL = 0.02
 """Seconds between two looks at a state table while something is waited for."""
 
+PROMPT = 0.1
+"""Seconds within which an immediate answer comes; a repetition after them may be a timer's."""
+
 VOLLEY = 1 << 14
 """Disguises of a flood's segment, more than any queue of a listener is long."""
 
@@ -248,7 +251,7 @@ class Peer:
         """
         wanted = parse_pattern(pattern)
         before = self.now
-        found = self._next(within, skip)
+        found = self._next(before + within, skip)
         seq, ack = self._expected
         if measure is not None:
             self.bench.observed(measure, found, within)
@@ -274,21 +277,27 @@ class Peer:
 
         Without a time, an immediate answer is meant: what comes before a fence is answered.
         """
-        if within is None:
-            if not self.bench.fence():
-                return self._next(0.5, skip)
-            return self._next(0.0, skip)
-        return self._next(within, skip)
+        if within is not None:
+            return self._next(self.now + within, skip)
+        replied = self.bench.fence()
+        if replied is None:
+            return self._next(self.now + 0.5, skip)
+        # Looked at late, there may be what a timer sent meanwhile.
+        return self._next(min(self.now, replied + PROMPT), skip)
 
     def answer(self, what: Any, *, measure: str, within: float | None = None) -> Segment | None:
         """Send a segment and judge what comes back at once, silence included; return it.
 
-        What the target sent before the segment was on the wire is no answer to it.
+        What the target sent before the segment was on the wire is no answer to it. Inconclusive if
+        it repeats itself so late that this may be a timer's doing.
         """
         self.send(what)
         found = self.observe(within)
         while found is not None and (self.last_stamp or 0) < (self.last_sent_stamp or 0):
-            found = self._next(0.0 if within is None else within, ())
+            found = self._next(self.now + (within or 0.0), ())
+        late = (self.last_stamp or 0) - (self.last_sent_stamp or 0)
+        if within is None and found is not None and late > PROMPT and self._repeats(found):
+            raise Inconclusive(f"{write(found)} came again {late:.3f} s later: no prompt answer")
         self.bench.observed(measure, found, 1.0 if within is None else within)
         return found
 
@@ -428,7 +437,7 @@ class Peer:
 
     def fence(self) -> None:
         """Wait until the target has dealt with all that was sent; Inconclusive if it cannot say."""
-        if not self.bench.fence():
+        if self.bench.fence() is None:
             raise Inconclusive("the target does not answer echo requests")
 
     def target_leaves(
@@ -465,8 +474,7 @@ class Peer:
         self.bench.timeline.note(seen[1], f"the target has left {state}")
         return seen[0] - begin, seen[1] - begin
 
-    def _next(self, within: float, skip: Sequence[str]) -> Segment | None:
-        deadline = self.now + within
+    def _next(self, deadline: float, skip: Sequence[str]) -> Segment | None:
         while True:
             if not self.bench.wait(lambda: self._came_by(deadline), deadline):
                 return None
@@ -483,8 +491,11 @@ class Peer:
 
         It says that the harness was late, and nothing of the target.
         """
-        if (self.last_stamp or 0) >= (self.last_sent_stamp or 0):
-            return False
+        before = (self.last_stamp or 0) < (self.last_sent_stamp or 0)
+        return before and self._repeats(found)
+
+    def _repeats(self, found: Segment) -> bool:
+        """Tell whether the segment last taken came before, too."""
         same = (found.flags, found.seq, found.length)
         earlier = (one for stamp, one in self._history if stamp < (self.last_stamp or 0))
         return any((one.flags, one.seq, one.length) == same for one in earlier)

@@ -106,6 +106,14 @@ class Pattern:
     checksum: Number = Hole.LEFT_OUT
     options: OptionsPattern | None = None
     payload: bytes | None = None
+    checked: Flags = dataclasses.field(init=False, compare=False)
+    """The control bits that must be as written."""
+
+    def __post_init__(self) -> None:
+        unchecked = Flags.PSH & ~self.flags
+        if self.flags & (_KINDS | _ECN) == Flags.SYN and not self.no_ecn:
+            unchecked |= _ECN
+        object.__setattr__(self, "checked", ~unchecked)
 
     def __str__(self) -> str:
         return self.text
@@ -131,14 +139,6 @@ class Pattern:
             * (wrong_flags if mismatch.field == "flags" else 1)
             for mismatch in self._differences(segment, seq, ack)
         )
-
-    @property
-    def checked(self) -> Flags:
-        """The control bits that must be as written."""
-        unchecked = Flags.PSH & ~self.flags
-        if self.flags & (_KINDS | _ECN) == Flags.SYN and not self.no_ecn:
-            unchecked |= _ECN
-        return ~unchecked
 
     def _differences(
         self, segment: Segment, seq: int | None, ack: int | None

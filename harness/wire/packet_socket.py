@@ -21,6 +21,8 @@ from harness.wire.volley import SocketVolley, Volley, leave_aside
 # IEEE 802's first experimental Ethertype: no stack takes it for its own.
 HEARTBEAT_TYPE = 0x88B5
 HEARTBEAT_PERIOD = 0.05
+OPENING = 10.0
+"""Seconds until a fresh link lets frames through, at most: on a busy machine all takes its time."""
 
 _ETH_P_ALL = 0x0003
 _SOL_PACKET = 263
@@ -136,7 +138,7 @@ class PacketSocketLink:
         self._clock.unwatch(self._capture.fileno())
         dispose(self._sender, self._capture)
 
-    def greet(self, far: socket.socket, *, within: float = 2.0) -> None:
+    def greet(self, far: socket.socket, *, within: float = OPENING) -> None:
         """Exchange heartbeats with a `raw_socket` at the far end until both ways are open.
 
         A fresh interface drops what it is given until the kernel has noticed its carrier.
@@ -146,7 +148,7 @@ class PacketSocketLink:
         there = False
         while not (there and self._heard):
             if self._clock.now() > deadline:
-                raise HarnessError(f"no frame came through a fresh link within {within} s")
+                raise HarnessError(f"no frame came through a fresh link within {within:g} s")
             self._sender.send(_GREETING)
             far.send(_GREETING)
             readable = select.select([far, self._capture], [], [], 0.001)[0]
@@ -238,7 +240,7 @@ def stay_on_one_processor() -> Callable[[], None]:
     return undo
 
 
-def open_way(one: socket.socket, other: socket.socket, *, within: float = 2.0) -> None:
+def open_way(one: socket.socket, other: socket.socket, *, within: float = OPENING) -> None:
     """Exchange heartbeats between two `raw_socket`s until both ways are open.
 
     HarnessError after `within` seconds.
@@ -247,7 +249,7 @@ def open_way(one: socket.socket, other: socket.socket, *, within: float = 2.0) -
     waiting = {one, other}
     while waiting:
         if time.monotonic() > deadline:
-            raise HarnessError(f"no frame came through a fresh link within {within} s")
+            raise HarnessError(f"no frame came through a fresh link within {within:g} s")
         one.send(_GREETING)
         other.send(_GREETING)
         waiting -= set(select.select(list(waiting), [], [], 0.001)[0])

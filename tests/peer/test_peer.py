@@ -8,6 +8,7 @@ from scapy.layers.inet import TCP
 
 from harness.endpoint import Endpoint
 from harness.errors import Inconclusive, Unsupported, UsageError
+from harness.peer.bench import Bench
 from harness.peer.peer import Ladder
 from harness.segment import codec
 from harness.segment.notation import parse_segment, write
@@ -260,6 +261,47 @@ def test_what_crossed_the_question_is_no_answer(says, seen):
     made.far.answers = {"P.": ("R 1:1(0)",)} if says else {}
     made.peer.answer("P. 1:2(1) ack 1", measure="refusal")
     assert made.observed == [("refusal", seen, 1.0)]
+
+
+def idle(bench, seconds):
+    """Be kept from running for a while."""
+    bench.wait(lambda: False, bench.station.clock.now() + seconds)
+
+
+def test_what_comes_after_a_fence_is_no_answer(monkeypatch):
+    """A timer of the target that runs out while nobody looks is not the question's doing."""
+    made = established()
+    made.far.answers = {}
+    prompt = Bench.fence
+
+    def looked_at_late(bench):
+        replied = prompt(bench)
+        made.far.say("R 1:1(0)", after=0.5)
+        idle(bench, 1.0)
+        return replied
+
+    monkeypatch.setattr(Bench, "fence", looked_at_late)
+    made.peer.answer("S 0:0(0)", measure="challenge")
+    assert made.observed == [("challenge", None, 1.0)]
+
+
+def test_a_repetition_before_a_late_fence_is_no_verdict(monkeypatch):
+    """Where the fence was built late, a timer may have run out before."""
+    made = established()
+    made.far.answers = {}
+    made.far.say("S. 0:0(0) ack 1")
+    made.peer.expect("S. 0:0(0) ack 1")
+    prompt = Bench.fence
+
+    def built_late(bench):
+        idle(bench, 0.5)
+        return prompt(bench)
+
+    monkeypatch.setattr(Bench, "fence", built_late)
+    made.far.say("S. 0:0(0) ack 1", after=0.3)
+    with pytest.raises(Inconclusive, match=r"^S\. 0:0\(0\) .* came again 0\.3\d\d s later"):
+        made.peer.answer("S 0:0(0)", measure="challenge")
+    assert made.observed == []
 
 
 def test_segments_are_collected_until_a_call_ends():
