@@ -8,20 +8,20 @@ of that. Where cleaning is not enough, it is replaced.
 import contextlib
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from harness.errors import HarnessError, Inconclusive, UsageError
 from harness.targets import firewall, image, network
 from harness.targets.channel import answered
-from harness.targets.container import Container, ContainerChannel, creation_sysctls
+from harness.targets.container import Container, creation_sysctls
 from harness.targets.docker import PING_TIMEOUT, TIMEOUT, Engine, Reaper, Started, provide
 from harness.targets.driver import Capability, Channel, Facts, Host, Settings
 from harness.targets.guardian import Guardian
 from harness.targets.namespace import Namespace, write_sysctls
 from harness.targets.privilege import mapped_alone, privileged
 from harness.targets.stage import Stage, join, places
-from harness.wire.packet_socket import PacketSocketLink
+from harness.targets.world import RealWorld
 from harness.wire.real import RealClock
 
 NAME = "docker"
@@ -32,48 +32,16 @@ _HELLO_WITHIN = 30.0
 _READY = 2
 
 
-@dataclass(slots=True)
-class DockerWorld:
-    """A bench of this process's, and containers on its link; `give_back` takes them at the end."""
+@dataclass(slots=True, kw_only=True)
+class DockerWorld(RealWorld):
+    """A bench of this process's, and containers on its link, which outlive it."""
 
-    clock: RealClock
     bench: Namespace
     containers: Sequence[Container]
-    give_back: Callable[["DockerWorld"], None]
-    number: int = 0
-    hosts: Sequence[Host] = ()
-    channels: list[ContainerChannel] = field(default_factory=list)
-    _link: PacketSocketLink | None = None
-    _closed: bool = False
-
-    @property
-    def link(self) -> PacketSocketLink:
-        """The link to the one stack; with two, a capture of all that passes between them."""
-        assert self._link is not None
-        return self._link
-
-    def capture(self, link: PacketSocketLink) -> None:
-        """Take over the link."""
-        self._link = link
 
     def console(self) -> str:
         """Return what the containers wrote to their standard error."""
         return "\n".join(one.said for one in self.containers if one.said)
-
-    def close(self) -> None:
-        """End everything but the containers, which are cleaned; a second call does nothing."""
-        if self._closed:
-            return
-        self._closed = True
-        with contextlib.ExitStack() as end:
-            end.callback(self.clock.close)
-            end.callback(self.give_back, self)
-            for channel in self.channels:
-                end.callback(channel.close)
-            if self._link is not None:
-                end.callback(self._link.close)
-            for channel in self.channels:
-                channel.reset()
 
 
 class DockerDriver:
@@ -153,14 +121,17 @@ class DockerDriver:
             if isinstance(error, OSError):
                 raise HarnessError(f"no world could be made: {error}") from error
             raise
-        world = DockerWorld(RealClock(), bench, containers, self._give_back)
+        world = DockerWorld(RealClock(), bench=bench, containers=containers)
+        world.ends.callback(self._give_back, world)
         try:
-            world.number = self._stage.guardian.hold(bench.descriptor)
+            guardian = self._stage.guardian
+            world.ends.callback(guardian.release, guardian.hold(bench.descriptor))
             stacks = [one.namespace for one in containers]
             join(world.clock, bench, stacks, lambda: write_sysctls(writes), world.capture)
             for one, where in zip(containers, places(len(stacks)), strict=True):
                 channel = one.channel(world.clock, NAME)
-                world.channels.append(channel)
+                world.ends.callback(channel.close)
+                world.ends.callback(channel.reset)
                 world.hosts = (*world.hosts, Host(channel, where.addresses, where.mac))
                 set_rules(channel, world.clock, self._rules)
         except OSError as error:
@@ -248,8 +219,6 @@ class DockerDriver:
         with contextlib.suppress(OSError):
             network.disconnect(world.bench)
         world.bench.close()
-        if self._stage is not None:
-            self._stage.guardian.release(world.number)
         for one in world.containers:
             try:
                 left = one.clean()

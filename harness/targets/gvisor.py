@@ -27,6 +27,7 @@ from harness.targets.docker import PING_TIMEOUT, Engine, Reaper, Started, provid
 from harness.targets.driver import Capability, Facts, Host, Settings
 from harness.targets.namespace import Namespace
 from harness.targets.stage import Stage, places
+from harness.targets.world import RealWorld
 from harness.wire.packet_socket import PacketSocketLink, dispose, open_way, raw_socket
 from harness.wire.real import RealClock
 
@@ -123,45 +124,17 @@ class Plot:
     starting: list[Starting] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class GvisorWorld:
-    """A plot that is in use; `give_back` takes it at the end."""
+@dataclass(slots=True, kw_only=True)
+class GvisorWorld(RealWorld):
+    """A plot that is in use."""
 
-    clock: RealClock
     plot: Plot
-    give_back: Callable[[Plot], None]
-    hosts: Sequence[Host] = ()
     sandboxes: list[Sandbox] = field(default_factory=list)
     channels: list[StreamChannel] = field(default_factory=list)
-    _link: PacketSocketLink | None = None
-    _closed: bool = False
-
-    @property
-    def link(self) -> PacketSocketLink:
-        """The link to the one stack; with two, a capture of all that passes between them."""
-        assert self._link is not None
-        return self._link
-
-    def capture(self, link: PacketSocketLink) -> None:
-        """Take over the link."""
-        self._link = link
 
     def console(self) -> str:
         """Return what was written to the standard error of the containers."""
         return "\n".join(one.said for one in self.sandboxes if one.said)
-
-    def close(self) -> None:
-        """End everything that this world holds; a second call does nothing."""
-        if self._closed:
-            return
-        self._closed = True
-        with contextlib.ExitStack() as end:
-            end.callback(self.clock.close)
-            end.callback(self.give_back, self.plot)
-            for channel in self.channels:
-                end.callback(channel.close)
-            if self._link is not None:
-                end.callback(self._link.close)
 
 
 class GvisorDriver:
@@ -284,7 +257,8 @@ class GvisorDriver:
         return self._opened(self._prepare(count))
 
     def _opened(self, plot: Plot) -> GvisorWorld:
-        world = GvisorWorld(RealClock(), plot, self._give_back)
+        world = GvisorWorld(RealClock(), plot=plot)
+        world.ends.callback(self._give_back, plot)
         try:
             self._open(world)
             if not self._ready:
@@ -302,7 +276,8 @@ class GvisorDriver:
         holders = world.plot.holders
         port = network.LINK if len(holders) == 1 else network.CLIENT_PORT
         with world.plot.bench.entered():
-            world.capture(PacketSocketLink(world.clock, port))
+            link = PacketSocketLink(world.clock, port)
+        world.capture(link)
         with contextlib.ExitStack() as ends:
             raw = []
             for holder in holders:
@@ -310,12 +285,13 @@ class GvisorDriver:
                     raw.append(raw_socket(network.INTERFACE))
                 ends.callback(dispose, raw[-1])
             if len(raw) == 1:
-                world.link.greet(raw[0])
+                link.greet(raw[0])
             else:
                 open_way(*raw)
         world.sandboxes = [one.get() for one in world.plot.starting]
         for sandbox, where in zip(world.sandboxes, places(len(holders)), strict=True):
             channel = sandbox.channel(world.clock)
+            world.ends.callback(channel.close)
             world.channels.append(channel)
             world.hosts = (*world.hosts, Host(channel, where.addresses, where.mac))
             channel.synchronise()

@@ -1,10 +1,8 @@
 """Netns: the running kernel as a target, in network namespaces of this process."""
 
-import contextlib
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from harness.errors import HarnessError
 from harness.targets import firewall, network
@@ -15,44 +13,26 @@ from harness.targets.guardian import Guardian
 from harness.targets.namespace import Namespace, write_sysctls
 from harness.targets.privilege import refusal
 from harness.targets.stage import Stage, join, places
-from harness.wire.packet_socket import PacketSocketLink
+from harness.targets.world import RealWorld
 from harness.wire.real import RealClock
 
 NAME = "netns"
 
 
-@dataclass(slots=True)
-class NetnsWorld:
-    """Namespaces, the link between them, and an agent in each stack; closed piece by piece."""
+class NetnsWorld(RealWorld):
+    """Namespaces, the link between them, and an agent in each stack."""
 
-    clock: RealClock
-    guardian: Guardian
-    hosts: Sequence[Host] = ()
-    _link: PacketSocketLink | None = None
-    _agents: list[Agent] = field(default_factory=list)
-    _namespaces: list[tuple[int, Namespace]] = field(default_factory=list)
-    _closed: bool = False
-
-    @property
-    def link(self) -> PacketSocketLink:
-        """The link to the one stack; with two, a capture of all that passes between them."""
-        assert self._link is not None
-        return self._link
-
-    def namespace(self) -> Namespace:
+    def namespace(self, guardian: Guardian) -> Namespace:
         """Return a fresh namespace that ends with this world."""
         fresh = Namespace.create()
-        self._namespaces.append((self.guardian.hold(fresh.descriptor), fresh))
+        self.ends.callback(guardian.release, guardian.hold(fresh.descriptor))
+        self.ends.callback(fresh.close)
         return fresh
-
-    def capture(self, link: PacketSocketLink) -> None:
-        """Take over the link."""
-        self._link = link
 
     def host(self, namespace: Namespace, where: network.Address) -> Host:
         """Return a stack, with an agent in this process."""
         agent = Agent(namespace.entered, self.clock.now)
-        self._agents.append(agent)
+        self.ends.callback(agent.close)
         channel = AgentChannel(agent.handle, self.clock, name=NAME)
 
         def serve() -> bool:
@@ -62,28 +42,8 @@ class NetnsWorld:
             return bool(replies)
 
         self.clock.watch(agent.fileno(), serve)
+        self.ends.callback(self.clock.unwatch, agent.fileno())
         return Host(channel, where.addresses, where.mac)
-
-    def console(self) -> str:
-        """Return nothing: what the running kernel prints is the host's."""
-        return ""
-
-    def close(self) -> None:
-        """End everything that this world holds; a second call does nothing."""
-        if self._closed:
-            return
-        self._closed = True
-        # In reverse order, and all of it, whatever fails on the way.
-        with contextlib.ExitStack() as end:
-            end.callback(self.clock.close)
-            for number, namespace in self._namespaces:
-                end.callback(self.guardian.release, number)
-                end.callback(namespace.close)
-            if self._link is not None:
-                end.callback(self._link.close)
-            for agent in self._agents:
-                end.callback(agent.close)
-                end.callback(self.clock.unwatch, agent.fileno())
 
 
 class NetnsDriver:
@@ -134,15 +94,16 @@ class NetnsDriver:
         if self._stage is None:
             raise HarnessError("the driver has not been started")
         writes = self._stage.writes(knobs)
-        world = NetnsWorld(RealClock(), self._stage.guardian)
+        world = NetnsWorld(RealClock())
+        guardian = self._stage.guardian
 
         def prepare() -> None:
             write_sysctls(writes)
             firewall.apply(self._rules)
 
         try:
-            bench = world.namespace()
-            stacks = [world.namespace() for _ in range(1 + pair)]
+            bench = world.namespace(guardian)
+            stacks = [world.namespace(guardian) for _ in range(1 + pair)]
             join(world.clock, bench, stacks, prepare, world.capture)
             world.hosts = tuple(map(world.host, stacks, places(len(stacks))))
         except OSError as error:

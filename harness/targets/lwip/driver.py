@@ -1,12 +1,11 @@
 """Driver: lwIP as a target, in a process and a namespace of its own for each testcase."""
 
-import contextlib
 import ctypes
 import os
 import re
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HarnessError, Inconclusive, UsageError
@@ -20,6 +19,7 @@ from harness.targets.namespace import Namespace
 from harness.targets.network import PEER_ADDRESSES, TARGET_ADDRESSES
 from harness.targets.nursery import Child, Nursery
 from harness.targets.privilege import refusal
+from harness.targets.world import RealWorld
 from harness.wire.packet_socket import PacketSocketLink, hold_stamps, stay_on_one_processor
 from harness.wire.real import RealClock
 
@@ -33,55 +33,15 @@ _TICK = 0.5
 
 
 @dataclass(slots=True)
-class LwipWorld:
-    """A namespace with a tap, and the stack's process at its end; closed piece by piece."""
+class LwipWorld(RealWorld):
+    """A namespace with a tap, and the stack's process at its end."""
 
-    clock: RealClock
-    guardian: Guardian
-    hosts: Sequence[Host] = ()
     child: Child | None = None
     channel: StreamChannel | None = None
-    _link: PacketSocketLink | None = None
-    _namespaces: list[tuple[int, Namespace]] = field(default_factory=list)
-    _closed: bool = False
-
-    @property
-    def link(self) -> PacketSocketLink:
-        """The link to the stack."""
-        assert self._link is not None
-        return self._link
-
-    def namespace(self) -> Namespace:
-        """Return a fresh namespace that ends with this world."""
-        fresh = Namespace.create()
-        self._namespaces.append((self.guardian.hold(fresh.descriptor), fresh))
-        return fresh
-
-    def capture(self, link: PacketSocketLink) -> None:
-        """Take over the link."""
-        self._link = link
 
     def console(self) -> str:
         """Return what the library printed, and by what its process was ended."""
         return self.child.console() if self.child is not None else ""
-
-    def close(self) -> None:
-        """End everything that this world holds; a second call does nothing."""
-        if self._closed:
-            return
-        self._closed = True
-        # In reverse order, and all of it, whatever fails on the way.
-        with contextlib.ExitStack() as end:
-            end.callback(self.clock.close)
-            for number, namespace in self._namespaces:
-                end.callback(self.guardian.release, number)
-                end.callback(namespace.close)
-            if self._link is not None:
-                end.callback(self._link.close)
-            if self.child is not None:
-                end.callback(self.child.close)
-            if self.channel is not None:
-                end.callback(self.channel.close)
 
 
 class LwipDriver:
@@ -143,9 +103,9 @@ class LwipDriver:
             raise HarnessError("the driver has not been started")
         if pair:
             raise HarnessError(f"{NAME} has no {Capability.PAIR}")
-        world = LwipWorld(RealClock(), self._guardian)
+        world = LwipWorld(RealClock())
         try:
-            self._fill(world, self._nursery)
+            self._fill(world, self._nursery, self._guardian)
         except OSError as error:
             world.close()
             raise HarnessError(f"no world could be made: {error}") from error
@@ -154,8 +114,11 @@ class LwipDriver:
             raise
         return world
 
-    def _fill(self, world: LwipWorld, nursery: Nursery) -> None:
-        namespace = world.namespace()
+    @staticmethod
+    def _fill(world: LwipWorld, nursery: Nursery, guardian: Guardian) -> None:
+        namespace = Namespace.create()
+        world.ends.callback(guardian.release, guardian.hold(namespace.descriptor))
+        world.ends.callback(namespace.close)
         tap.make(namespace, _TAP)
         child = nursery.fork(
             namespace,
@@ -166,6 +129,7 @@ class LwipDriver:
             },
         )
         world.child = child
+        world.ends.callback(child.close)
         world.channel = channel = StreamChannel(
             os.dup(child.stream.fileno()),
             os.dup(child.stream.fileno()),
@@ -173,6 +137,7 @@ class LwipDriver:
             name=NAME,
             lost=lambda why: Inconclusive(f"{why}: {child.why()}"),
         )
+        world.ends.callback(channel.close)
         # It has the tap before it answers.
         answered(channel.request("hello"), world.clock, name=NAME)
         deadline = world.clock.now() + _RUNS_WITHIN

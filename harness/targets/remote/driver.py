@@ -4,14 +4,13 @@ The interface stays as it is: no setting of it is changed, and no heartbeat dist
 the link. Testcases take turns, also those of several processes.
 """
 
-import contextlib
 import fcntl
 import hashlib
 import os
 import socket
 import tempfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -24,6 +23,7 @@ from harness.targets.remote.gate import Gate
 from harness.targets.remote.neighbour import mac_of
 from harness.targets.remote.program import Program
 from harness.targets.remote.settings import Wanted, read
+from harness.targets.world import RealWorld
 from harness.wire.packet_socket import PacketSocketLink, hold_stamps
 from harness.wire.real import RealClock
 
@@ -44,48 +44,19 @@ class Mute:
         raise Unsupported(f"{NAME} has no agent that could be asked for {operation}")
 
 
-@dataclass(slots=True)
-class RemoteWorld:
+@dataclass(slots=True, kw_only=True)
+class RemoteWorld(RealWorld):
     """A turn on the link: nobody else's testcase is there until it is closed."""
 
-    clock: RealClock
-    turn: IO[str]
     peer: Place
     program: Program | None
-    hosts: Sequence[Host] = ()
     channel: StreamChannel | None = None
-    _gate: Gate | None = None
-    _closed: bool = False
-
-    @property
-    def link(self) -> Gate:
-        """The link to the stack."""
-        assert self._gate is not None
-        return self._gate
-
-    def capture(self, gate: Gate) -> None:
-        """Take over the link."""
-        self._gate = gate
 
     def console(self) -> str:
         """Return what the agent's command wrote to its standard error."""
         return self.program.said() if self.program is not None else ""
 
-    def close(self) -> None:
-        """Have the agent let go of everything, and leave the link; again does nothing."""
-        if self._closed:
-            return
-        self._closed = True
-        with contextlib.ExitStack() as end:
-            end.callback(self.turn.close)
-            end.callback(self.clock.close)
-            if self._gate is not None:
-                end.callback(self._gate.close)
-            if self.channel is not None:
-                end.callback(self.channel.close)
-                end.callback(self._reset)
-
-    def _reset(self) -> None:
+    def reset(self) -> None:
         """Have the agent let go of everything; one that cannot is replaced."""
         assert self.channel is not None
         assert self.program is not None
@@ -205,15 +176,17 @@ class RemoteDriver:
             raise HarnessError(f"{NAME} has no {Capability.PAIR}")
         wanted, started = self._started.wanted, self._started
         peer = Place(started.mac, wanted.peers)
-        world = RemoteWorld(RealClock(), self._turn(wanted), peer, started.program)
+        world = RemoteWorld(RealClock(), peer=peer, program=started.program)
+        world.ends.callback(self._turn(wanted).close)
         try:
             link = PacketSocketLink(world.clock, wanted.interface, shared=True)
             world.capture(Gate(link, started.mac, wanted.peers, started.far_mac, wanted.addresses))
             channel: Channel = Mute()
             if started.program is not None:
-                world.channel = started.program.channel(world.clock, NAME)
-                world.channel.synchronise()
-                channel = world.channel
+                world.channel = channel = started.program.channel(world.clock, NAME)
+                world.ends.callback(channel.close)
+                world.ends.callback(world.reset)
+                channel.synchronise()
             host = Host(channel, wanted.addresses, started.far_mac, listening=wanted.port)
             world.hosts = (host,)
         except OSError as error:

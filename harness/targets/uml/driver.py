@@ -10,7 +10,7 @@ would take all with it.
 import contextlib
 import difflib
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.errors import HarnessError, Inconclusive, UsageError
@@ -24,6 +24,7 @@ from harness.targets.privilege import refusal
 from harness.targets.stage import Stage, places
 from harness.targets.sysctls import BESIDE
 from harness.targets.uml.machine import Line, Machine
+from harness.targets.world import RealWorld
 from harness.wire.packet_socket import PacketSocketLink
 from harness.wire.real import RealClock
 
@@ -35,54 +36,17 @@ _PROBE = ("-A INPUT -p tcp --dport 1 -j DROP", "-D INPUT -p tcp --dport 1 -j DRO
 _TAPS = (network.CLIENT_PORT, network.SERVER_PORT)
 
 
-@dataclass(slots=True)
-class UmlWorld:
-    """A link to a guest, and stacks in it; `give_back` takes it at the end."""
+@dataclass(slots=True, kw_only=True)
+class UmlWorld(RealWorld):
+    """A link to a guest, which outlives it, and stacks in it."""
 
-    clock: RealClock
-    driver: "UmlDriver"
     machine: Machine
     control: Line
-    hosts: Sequence[Host] = ()
     lines: list[Line] = field(default_factory=list)
-    _link: PacketSocketLink | None = None
-    _closed: bool = False
-
-    @property
-    def link(self) -> PacketSocketLink:
-        """The link to the one stack; with two, a capture of all that passes between them."""
-        assert self._link is not None
-        return self._link
-
-    def capture(self, link: PacketSocketLink) -> None:
-        """Take over the link."""
-        self._link = link
 
     def console(self) -> str:
         """Return the last that the guest printed."""
         return self.machine.console()
-
-    def close(self) -> None:
-        """End everything but the guest; a second call does nothing."""
-        if self._closed:
-            return
-        self._closed = True
-        with contextlib.ExitStack() as end:
-            end.callback(self.clock.close)
-            end.callback(self.driver.give_back, self)
-            end.callback(self.control.close)
-            for line in self.lines:
-                end.callback(line.close)
-            if self._link is not None:
-                end.callback(self._link.close)
-            end.callback(self._shut)
-
-    def _shut(self) -> None:
-        try:
-            self.control.ask("shut", within=_SHUT_WITHIN)
-        except (HarnessError, Inconclusive):
-            # What cannot be cleaned is not used again.
-            self.driver.spoil(self.machine)
 
 
 class UmlDriver:
@@ -163,13 +127,21 @@ class UmlDriver:
             self._stage.stop()
             self._stage = None
 
-    def spoil(self, machine: Machine) -> None:
+    def _spoil(self, machine: Machine) -> None:
         """End a guest; the next world has a fresh one."""
         if machine is self._machine:
             machine.end()
             self._machine = None
 
-    def give_back(self, world: UmlWorld) -> None:
+    def _shut(self, world: UmlWorld) -> None:
+        """Have the guest take its stacks down."""
+        try:
+            world.control.ask("shut", within=_SHUT_WITHIN)
+        except (HarnessError, Inconclusive):
+            # What cannot be cleaned is not used again.
+            self._spoil(world.machine)
+
+    def _give_back(self, world: UmlWorld) -> None:
         """Take back the link of a world that has ended."""
         if world.machine is self._machine:
             world.machine.drain()
@@ -180,24 +152,27 @@ class UmlDriver:
     def _guest(self) -> Machine:
         assert self._bench is not None
         if self._machine is not None and not self._machine.running:
-            self.spoil(self._machine)
+            self._spoil(self._machine)
         if self._machine is None:
             self._machine = Machine(self._kernel, self._bench, _TAPS)
             try:
                 self._machine.wait()
             except BaseException:
-                self.spoil(self._machine)
+                self._spoil(self._machine)
                 raise
         return self._machine
 
     def _world(self, count: int, writes: Mapping[str, str]) -> UmlWorld:
         machine = self._guest()
         clock = RealClock()
-        world = UmlWorld(clock, self, machine, machine.line(0, clock))
+        world = UmlWorld(clock, machine=machine, control=machine.line(0, clock))
+        world.ends.callback(self._give_back, world)
+        world.ends.callback(world.control.close)
         try:
             self._open(world, count, writes)
+            world.ends.callback(self._shut, world)
         except BaseException:
-            self.spoil(machine)
+            self._spoil(machine)
             world.close()
             raise
         return world
@@ -236,6 +211,7 @@ class UmlDriver:
             raise HarnessError(f"the guest of {self._name} makes no stack: {opened.value}")
         for number, one in enumerate(where):
             line = world.machine.line(1 + number, world.clock)
+            world.ends.callback(line.close)
             world.lines.append(line)
             line.synchronise()
             world.hosts = (*world.hosts, Host(line, one.addresses, one.mac))
