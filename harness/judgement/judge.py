@@ -5,7 +5,8 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any
 
 from harness.documents.claim import Claim, Judged
-from harness.documents.computed import MissingKnobError, resolve
+from harness.documents.computed import MissingKnobError, depends_on, resolve
+from harness.documents.expectation import number
 from harness.documents.library import Library, tuned
 from harness.errors import HarnessError, Unsupported
 from harness.judgement.conclusion import Conclusion, Record, conclude
@@ -52,7 +53,8 @@ class Judge:
     all within a fifth of a second (seconds); they are asked when something is judged. `measures`
     are those that the testcase declares: no other can be judged, and `conclude` refuses a
     testcase that left one out. `tuned` are the knobs that it asks for: whatever the documents
-    say, its measures may depend on them.
+    say, its measures may depend on them. `overruled` are those that the user has set otherwise:
+    only a claim whose expectation is computed from them can be judged.
     """
 
     library: Library
@@ -69,6 +71,7 @@ class Judge:
     lost: Callable[[], float | None] | None = None
     measures: tuple[str, ...] = ()
     tuned: frozenset[str] = frozenset()
+    overruled: Mapping[str, float] = field(default_factory=dict)
     _records: list[Record] = field(default_factory=list)
     _entries: list[tuple[Known, Verdict, bool]] = field(default_factory=list)
     _done: dict[str, None] = field(default_factory=dict)
@@ -152,11 +155,8 @@ class Judge:
             why = f"{self.facts.stack} {self.facts.version} has no {error.args[0]}"
             finding = Finding(None, judged.expectation.text, "", None)
             return _Ruling(claim, Verdict.UNSUPPORTED, why, finding)
-        if reason := tuned(judged.default_of, knobs, self.facts.defaults):
-            return _Ruling(claim, Verdict.UNSUPPORTED, reason, finding)
-        if absent := self._absent(claim, judged, knobs):
-            why = f"{self.facts.name} has no knob {absent}"
-            return _Ruling(claim, Verdict.UNSUPPORTED, why, finding)
+        if elsewhere := self._elsewhere(claim, judged, knobs):
+            return _Ruling(claim, Verdict.UNSUPPORTED, elsewhere, finding)
         if finding.fits is None:
             return _Ruling(claim, Verdict.INCONCLUSIVE, finding.reason, finding)
         if finding.fits:
@@ -164,11 +164,18 @@ class Judge:
         verdict = Verdict.DEVIATES if claim.strength.binds else Verdict.PERMITTED
         return _Ruling(claim, verdict, None, finding)
 
-    def _absent(self, claim: Claim, judged: Judged, knobs: Mapping[str, float]) -> str | None:
-        """Return a knob by which a model lacks what a document says of the real stack, or None."""
-        if not self.facts.model or claim.stacks is None:
-            return None
-        return next((name for name in judged.default_of if name not in knobs), None)
+    def _elsewhere(self, claim: Claim, judged: Judged, knobs: Mapping[str, float]) -> str | None:
+        """Say which knob stands, or is missing, so that a claim does not speak of this, or None."""
+        if reason := tuned(judged.default_of, knobs, self.facts.defaults):
+            return reason
+        for name in sorted(self.overruled.keys() - depends_on(judged.expectation)):
+            now, needed = number(knobs[name]), number(self.overruled[name])
+            return f"{name} is {now}, the testcase needs {needed}"
+        # A model may lack what a document says of the real stack.
+        lacking = (name for name in judged.default_of if name not in knobs)
+        if self.facts.model and claim.stacks is not None and (absent := next(lacking, None)):
+            return f"{self.facts.name} has no knob {absent}"
+        return None
 
     def _without_observation(self, measure: str, verdict: Verdict, reason: str) -> None:
         self._done[measure] = None

@@ -52,6 +52,7 @@ def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
         attempt=attempt,
         measures=measures_of(item),
         tuned=frozenset(knobs_of(item)),
+        overruled=knobs.load().overruled(knobs_of(item), facts.effective, facts.fixed),
     )
     made = Trial(
         run.driver(name),

@@ -89,6 +89,19 @@ class Knobs:
                 return name
         return None
 
+    def overruled(
+        self, asked: Mapping[str, float], effective: Mapping[str, float], fixed: Container[str]
+    ) -> dict[str, float]:
+        """Return what is asked for of knobs that are `fixed` at other values by the user.
+
+        A knob that only shortens a wait may stand elsewhere: the wait is longer, and the same.
+        """
+        return {
+            name: value
+            for name, value in asked.items()
+            if name in fixed and effective.get(name) != value and self.by_name[name].tuned is None
+        }
+
     def values(self, sysctls: Mapping[str, str]) -> dict[str, float]:
         """Read the knobs from sysctls; those that are empty or not there are left out."""
         return {

@@ -244,9 +244,10 @@ class Target:
         return {**self.facts.effective, **self._in_force}
 
     def tune(self, **values: float) -> Mapping[str, float]:
-        """Set knobs; return what is then in force, which is the user's value where he set one.
+        """Set knobs; return what is then in force.
 
-        Unsupported for a knob that the target does not have, HarnessError for one that nobody has.
+        Unsupported for a knob that the target does not have, or that the user has set otherwise,
+        HarnessError for one that nobody has.
         """
         self.need(Capability.KNOBS)
         table = self._knobs()
@@ -263,6 +264,8 @@ class Target:
                 raise Unsupported(f"{self.name} has no knob {name}")
             if sysctl not in self._fixed:
                 self._write(sysctl, table.writes({name: value}, present)[sysctl])
+            elif (set_to := self.effective[name]) != value:
+                raise Unsupported(f"{name} is {set_to:g}, the testcase needs {value:g}")
         in_force = self.effective
         return {name: in_force[name] for name in values}
 

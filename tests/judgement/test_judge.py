@@ -315,6 +315,17 @@ def test_an_entry_about_a_default_is_not_stale_at_another_value(tmp_path):
     assert len(default.conclude().stale) == 1
 
 
+def test_what_the_user_set_otherwise_is_judged_where_it_is_computed_from():
+    """An expectation that knows the knob moves with it; any other is about another value."""
+    judging = judge(facts(syn_retries=3.0), overruled={"syn_retries": 1.0})
+    judging("ladder").judge([1.0, 1.0, 1.0, 1.0, 1.0, 2.0, 4.0])
+    judging("truth").judge(True)
+    found = {one.claim: one for one in judging.judgements}
+    assert found["kernel:ladder"].verdict is Verdict.CONFORMS
+    assert found["STD:4"].verdict is Verdict.UNSUPPORTED
+    assert found["STD:4"].reason == "syn_retries is 3, the testcase needs 1"
+
+
 def test_a_testcase_can_say_that_a_measure_is_unsupported_or_inconclusive():
     """Every claim about it gets the reason, and what it documents."""
     judging = judge()

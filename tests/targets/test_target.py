@@ -273,17 +273,19 @@ def test_values_that_cannot_be_meant_are_our_error(operation, lie, use):
 
 
 def test_knobs_are_tuned_unless_the_user_has_set_them(tmp_path):
-    """tune() returns what is in force."""
+    """tune() returns what is in force, and does not touch what the user has set."""
     held = agent(tmp_path)
     clock = VirtualClock()
     host = Host(AgentChannel(held.handle, clock, to_link=lambda _: 0.0), HERE, "")
     target = Target(host, FACTS, clock, "ipv4", fixed=["net.ipv4.tcp_fin_timeout"])
     assert target.knob("syn_retries") == 6
-    assert target.tune(syn_retries=2, orphan_fin_wait_2_timeout=7) == {
+    assert target.tune(syn_retries=2, orphan_fin_wait_2_timeout=60) == {
         "syn_retries": 2,
         "orphan_fin_wait_2_timeout": 60,
     }
     assert target.knob("syn_retries") == 2
+    with pytest.raises(Unsupported, match="orphan_fin_wait_2_timeout is 60, the testcase needs 7"):
+        target.tune(orphan_fin_wait_2_timeout=7)
     with pytest.raises(HarnessError, match="no knob is called 'colour'"):
         target.tune(colour=1)
     for name in ("synack_retries", "syn_attack_protection"):
