@@ -82,14 +82,21 @@ def test_fin_wait_closing_once_more_sends_nothing(reach, documented):
     documented("close_after_shutdown").judge(peer.observe(), within=1.0)
 
 
-@pytest.mark.measures(
-    "abort_syn_received", "abort_fin_wait_1", "abort_fin_wait_2", "abort_close_wait", "abort_states"
-)
+@pytest.mark.measures("abort_syn_received", "abort_syn_received_states")
+def test_syn_received_abort_sends_a_rst_and_deletes_the_connection(reach, documented):
+    """An abort after SYNs have crossed sends a RST, and that is the end."""
+    peer = reach(State.SYN_RECEIVED, by=By.ACTIVE_OPEN)
+    peer.socket.set("SO_LINGER", LINGER_ZERO)
+    peer.socket.close()
+    documented("abort_syn_received").judge(peer.observe(), within=1.0)
+    documented("abort_syn_received_states").judge([peer.state()])
+
+
+@pytest.mark.measures("abort_fin_wait_1", "abort_fin_wait_2", "abort_close_wait", "abort_states")
 def test_synchronized_abort_sends_a_rst_and_deletes_the_connection(reach, documented):
     """An abort before both FINs have passed sends a RST numbered SND.NXT, and that is the end."""
     states = []
     for state, measure in (
-        (State.SYN_RECEIVED, "abort_syn_received"),
         (State.FIN_WAIT_1, "abort_fin_wait_1"),
         (State.FIN_WAIT_2, "abort_fin_wait_2"),
         (State.CLOSE_WAIT, "abort_close_wait"),
