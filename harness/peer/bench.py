@@ -12,10 +12,14 @@ from harness.segment.notation import write
 from harness.segment.segment import Segment
 from harness.states import State
 from harness.wire.clock import check_patience, next_look
+from harness.wire.real import RealClock
 from harness.wire.station import Station
 
 _ECHO_REQUEST = {"ipv4": 8, "ipv6": 128}
 _ECHO_REPLIES = (0, 129)
+
+USUAL = 0.02
+"""Seconds by which one echo may take longer than another where nothing is held up."""
 
 
 class Observed(Protocol):
@@ -58,6 +62,7 @@ class Bench:
     echoes: dict[int, float] = field(default_factory=dict)
     icmp: deque[tuple[float, Datagram]] = field(default_factory=deque)
     _fence: int = 0
+    _quickest: float = 1.0
 
     def pump(self) -> bool:
         """Hand every captured datagram to its peer; tell whether there was any."""
@@ -135,7 +140,18 @@ class Bench:
         mine, its = self.addresses
         request = _ECHO_REQUEST[family_of(mine)]
         message = IcmpMessage(type=request, code=0, rest=token, quoted=b"fence")
-        self.station.send(Datagram(mine, its, message))
         clock = self.station.clock
+        sent = clock.now()
+        self.station.send(Datagram(mine, its, message))
         self.wait(lambda: token in self.echoes, clock.now() + 1.0)
-        return self.echoes.get(token)
+        replied = self.echoes.get(token)
+        if replied is not None:
+            self._took(replied - sent)
+        return replied
+
+    def _took(self, delay: float) -> None:
+        """Take note of how long an echo took: more than the quickest, and frames are late."""
+        self._quickest = min(self._quickest, delay)
+        clock = self.station.clock
+        if isinstance(clock, RealClock) and delay - self._quickest > USUAL:
+            clock.noise.held_up(clock.now(), delay - self._quickest)

@@ -4,12 +4,16 @@ import dataclasses
 
 import pytest
 
+from harness.peer.bench import Bench
+from harness.peer.timeline import Timeline
 from harness.segment import codec
-from harness.segment.datagram import OtherPayload
+from harness.segment.datagram import Datagram, IcmpMessage, OtherPayload
 from harness.states import State
 from harness.wire.memory import VirtualClock
+from harness.wire.real import RealClock
+from harness.wire.station import Arrival
 from tests.peer.scene import established, scene, timeline
-from tests.wire.hosts import FAMILIES
+from tests.wire.hosts import FAMILIES, STATION, TARGET
 
 
 def foreseeing(**rest):
@@ -104,3 +108,36 @@ def test_datagrams_are_taken_for_what_they_carry():
     made.bench._route(1.0, False, other)
     made.bench._icmp(1.0, True, dataclasses.replace(datagram, content=codec.IcmpMessage(3, 3)))
     assert (timeline(made), list(made.bench.icmp)) == (before, [])
+
+
+class Slow:
+    """A station in real time whose target answers an echo so many seconds later."""
+
+    answered = 0
+
+    def __init__(self, delays):
+        self.clock = RealClock()
+        self._delays = iter(delays)
+        self._arrivals = []
+
+    def send(self, datagram):
+        asked = datagram.icmp
+        reply = IcmpMessage(0, 0, rest=asked.rest, quoted=asked.quoted)
+        stamp = self.clock.now() + next(self._delays)
+        self._arrivals.append(Arrival(stamp, False, Datagram("b", "a", reply)))
+
+    def poll(self):
+        return self._arrivals.pop() if self._arrivals else None
+
+
+def test_an_echo_that_took_long_tells_that_frames_are_late():
+    """The kernel may be late with a frame while nobody is kept from running."""
+    station = Slow([0.005, 0.015, 0.305])
+    addresses = (STATION["ipv4"], TARGET["ipv4"])
+    bench = Bench(station, Timeline(), addresses, observed=None)
+    bench.fence()
+    bench.fence()
+    assert station.clock.noise.worst == 0.0
+    bench.fence()
+    assert station.clock.noise.worst == pytest.approx(0.3, abs=0.01)
+    station.clock.close()
