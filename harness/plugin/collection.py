@@ -16,10 +16,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     with usage():
         run = run_of(metafunc.config)
         wanted = metafunc.definition.get_closest_marker("families")
+        most = 1 if metafunc.config.getoption("short") else None
         cases = [
             (name, family)
             for name in run.targets
-            for family in _families(run.start(name), wanted.args if wanted else ())
+            for family in _families(run.start(name), wanted.args if wanted else ())[:most]
         ]
     metafunc.parametrize("trial", cases, indirect=True, ids=[f"{n}-{f}" for n, f in cases])
 

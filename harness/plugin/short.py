@@ -35,10 +35,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     with usage():
         run = run_of(config)
         lengths = {item.nodeid: nominal_of(run, item) or 0.0 for item in items}
-    first = [item for item in items if _in_first_family(config, item)]
     chosen = set(
         choose(
-            [(one.nodeid, str(one.path), measures_of(one), _target(one)) for one in first],
+            [(one.nodeid, str(one.path), measures_of(one), _target(one)) for one in items],
             lengths.__getitem__,
             tokens(run.library),
         )
@@ -92,22 +91,6 @@ def choose(
     return chosen
 
 
-def _parameters(item: pytest.Item) -> tuple[str, str]:
-    callspec = getattr(item, "callspec", None)
-    found: tuple[str, str] = callspec.params.get("trial", ("", "")) if callspec else ("", "")
-    return found
-
-
 def _target(item: pytest.Item) -> str:
-    return _parameters(item)[0]
-
-
-def _in_first_family(config: pytest.Config, item: pytest.Item) -> bool:
-    """Tell whether a testcase runs in the first family that it can have on its target."""
-    target, family = _parameters(item)
-    if not target:
-        return False
-    wanted = item.get_closest_marker("families")
-    families = run_of(config).start(target).families
-    able = [one for one in families if wanted is None or one in wanted.args]
-    return not able or family == able[0]
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("trial", ("",))[0] if callspec else ""

@@ -54,11 +54,17 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
     here = [spec for spec in specs if spec.popen and not spec.python]
     if not here or sys.platform != "linux" or not _about_testcases(config):
         return
-    drivers = {driver(name).__module__ for name in run_of(config).targets}
-    nursery = Nursery(["pytest", *sorted(drivers)])
+    run_of(config)  # the drivers are imported by now
+    nursery = Nursery(["pytest", *filter(_shared, tuple(sys.modules))])
     config.add_cleanup(nursery.close)
     for spec in here:
         spec.python = nursery.python
+
+
+def _shared(module: str) -> bool:
+    """Tell whether workers find a module of ours already there; pytest loads plugins itself."""
+    ours = module.startswith("harness.")
+    return ours and not module.startswith(("harness.plugin", "harness.order"))
 
 
 def _is_worker(config: pytest.Config) -> bool:
