@@ -10,6 +10,7 @@ from _pytest._code.code import ExceptionChainRepr, ReprEntry, ReprFileLocation, 
 
 from harness.errors import Deviation, HarnessError, Inconclusive, Unsupported
 from harness.judgement.conclusion import Conclusion, Outcome
+from harness.judgement.timing import WATCHED
 from harness.judgement.verdict import Judgement, Verdict
 from harness.plugin import baseline
 from harness.plugin.collector import PROPERTY
@@ -105,7 +106,8 @@ def _conclude(item: pytest.Item, verdict: Verdict, reason: str) -> None:
 
 def _watched(item: pytest.Item, conclusion: Conclusion) -> bool:
     """Tell whether there was no more to be seen in a short catalogue's time, and will never be."""
-    return bool(item.config.getoption("short")) and PATIENCE in conclusion.text
+    cut_off = any(words in conclusion.text for words in (PATIENCE, WATCHED))
+    return bool(item.config.getoption("short")) and cut_off
 
 
 def _compare(item: pytest.Item, trial: Trial, conclusion: Conclusion, *, second: bool) -> None:
