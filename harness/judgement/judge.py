@@ -165,7 +165,7 @@ class Judge:
         return _Ruling(claim, verdict, None, finding)
 
     def _elsewhere(self, claim: Claim, judged: Judged, knobs: Mapping[str, float]) -> str | None:
-        """Say which knob stands, or is missing, so that a claim does not speak of this, or None."""
+        """Say which knob stands elsewhere than where a claim is about, or is missing, or None."""
         if reason := tuned(judged.default_of, knobs, self.facts.defaults):
             return reason
         for name in sorted(self.overruled.keys() - depends_on(judged.expectation)):

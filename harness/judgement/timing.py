@@ -18,9 +18,6 @@ Observed = float | tuple[float, float | None]
 Answer = tuple[bool | None, str | None]
 """Whether it fits, and the reason where that cannot be told."""
 
-WATCHED = "it was watched for"
-"""How the reason begins where an end was not waited for."""
-
 
 def bounds(observed: Observed) -> tuple[float, float]:
     """Return the bounds of what was observed; infinity for an end that was not seen."""
@@ -79,7 +76,7 @@ def duration(expected: Duration, observed: Observed, precision: Precision) -> An
     if high - low <= max(0.05, 0.025 * (shortest or 0.0)):
         return True, None
     if high == math.inf:
-        return None, f"{WATCHED} {number(low)} s only"
+        return None, f"it was watched for {number(low)} s only"
     return None, f"it is only known to lie between {number(low)} and {number(high)} s"
 
 

@@ -12,14 +12,12 @@ from harness.segment.notation import write
 from harness.segment.segment import Segment
 from harness.states import State
 from harness.wire.clock import check_patience, next_look
+from harness.wire.noise import USUAL
 from harness.wire.real import RealClock
 from harness.wire.station import Station
 
 _ECHO_REQUEST = {"ipv4": 8, "ipv6": 128}
 _ECHO_REPLIES = (0, 129)
-
-USUAL = 0.02
-"""Seconds by which one echo may take longer than another where nothing is held up."""
 
 
 class Observed(Protocol):

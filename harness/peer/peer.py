@@ -27,6 +27,8 @@ from harness.wire.clock import ROUNDING
 POLL = 0.02
 """Seconds between two looks at a state table while something is waited for."""
 
+_NO_FENCE = "the target does not answer echo requests"
+
 PROMPT = 0.1
 """Seconds within which an immediate answer comes; a repetition after them may be a timer's."""
 
@@ -277,13 +279,18 @@ class Peer:
 
         Without a time, an immediate answer is meant: what comes before a fence is answered.
         """
-        if within is not None:
-            return self._next(self.now + within, skip)
+        return self._next(self._until(within), skip)
+
+    def answers(self, *, skip: Sequence[str] = ()) -> list[Segment]:
+        """Return all immediate answers, relative; Inconclusive if the target has no fence."""
         replied = self.bench.fence()
         if replied is None:
-            return self._next(self.now + 0.5, skip)
-        # Looked at late, there may be what a timer sent meanwhile.
-        return self._next(min(self.now, replied + PROMPT), skip)
+            raise Inconclusive(_NO_FENCE)
+        prompt = self._prompt(replied)
+        found = []
+        while (segment := self._next(prompt, skip)) is not None:
+            found.append(segment)
+        return found
 
     def answer(self, what: Any, *, measure: str, within: float | None = None) -> Segment | None:
         """Send a segment and judge what comes back at once, silence included; return it.
@@ -292,9 +299,10 @@ class Peer:
         it repeats itself so late that this may be a timer's doing.
         """
         self.send(what)
-        found = self.observe(within)
+        until = self._until(within)
+        found = self._next(until, ())
         while found is not None and (self.last_stamp or 0) < (self.last_sent_stamp or 0):
-            found = self._next(self.now + (within or 0.0), ())
+            found = self._next(until, ())
         late = (self.last_stamp or 0) - (self.last_sent_stamp or 0)
         if within is None and found is not None and late > PROMPT and self._repeats(found):
             raise Inconclusive(f"{write(found)} came again {late:.3f} s later: no prompt answer")
@@ -438,7 +446,7 @@ class Peer:
     def fence(self) -> None:
         """Wait until the target has dealt with all that was sent; Inconclusive if it cannot say."""
         if self.bench.fence() is None:
-            raise Inconclusive("the target does not answer echo requests")
+            raise Inconclusive(_NO_FENCE)
 
     def target_leaves(
         self, state: State, *, since: float | None = None
@@ -473,6 +481,17 @@ class Peer:
             return seen[0] - begin, None
         self.bench.timeline.note(seen[1], f"the target has left {state}")
         return seen[0] - begin, seen[1] - begin
+
+    def _until(self, within: float | None) -> float:
+        """Return until when something is waited for: so many seconds, or behind a fence."""
+        if within is not None:
+            return self.now + within
+        replied = self.bench.fence()
+        return self.now + 0.5 if replied is None else self._prompt(replied)
+
+    def _prompt(self, replied: float) -> float:
+        """Return until when what came is prompt: looked at late, there is what timers sent."""
+        return min(self.now, replied + PROMPT)
 
     def _next(self, deadline: float, skip: Sequence[str]) -> Segment | None:
         while True:

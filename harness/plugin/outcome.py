@@ -10,14 +10,13 @@ from _pytest._code.code import ExceptionChainRepr, ReprEntry, ReprFileLocation, 
 
 from harness.errors import Deviation, HarnessError, Inconclusive, Unsupported
 from harness.judgement.conclusion import Conclusion, Outcome
-from harness.judgement.timing import WATCHED
 from harness.judgement.verdict import Judgement, Verdict
 from harness.plugin import baseline
 from harness.plugin.collector import PROPERTY
 from harness.plugin.fixtures import ATTEMPT, TRIAL
 from harness.plugin.options import run_of
 from harness.reporting import allure, timelines
-from harness.reporting.baseline import PATIENCE
+from harness.reporting.baseline import cut_off
 from harness.reporting.changes import story
 from harness.reporting.picture import drawing, sequence
 from harness.trial import Trial
@@ -106,8 +105,10 @@ def _conclude(item: pytest.Item, verdict: Verdict, reason: str) -> None:
 
 def _watched(item: pytest.Item, conclusion: Conclusion) -> bool:
     """Tell whether there was no more to be seen in a short catalogue's time, and will never be."""
-    cut_off = any(words in conclusion.text for words in (PATIENCE, WATCHED))
-    return bool(item.config.getoption("short")) and cut_off
+    unclear = (one for one in conclusion.judgements if one.verdict is Verdict.INCONCLUSIVE)
+    return bool(item.config.getoption("short")) and any(
+        cut_off(one.reason or "", one.observed) for one in unclear
+    )
 
 
 def _compare(item: pytest.Item, trial: Trial, conclusion: Conclusion, *, second: bool) -> None:

@@ -62,7 +62,10 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
 
 
 def _shared(module: str) -> bool:
-    """Tell whether workers find a module of ours already there; pytest loads plugins itself."""
+    """Tell whether workers find a module of ours already there.
+
+    Plugins they load themselves, and xdist, which the order of testcases is made of.
+    """
     ours = module.startswith("harness.")
     return ours and not module.startswith(("harness.plugin", "harness.order"))
 

@@ -35,7 +35,7 @@ ANY = "any"
 _OPEN = "more than "
 _FRESH = re.compile(r"(?<=TS val )\d+( ecr )\d+")
 """What is another number each time: of timestamps it only counts that they are there."""
-PATIENCE = "s of patience"
+_PATIENCE = "s of patience"
 """The end of every reason that says for how long something was waited for in vain."""
 _BESIDE, _BAR, _NOTHING, _WHEEL = " || ", " | ", "-", "wheel"
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -104,7 +104,7 @@ class Change:
     @property
     def cut(self) -> bool:
         """Whether it was watched for less time than it takes."""
-        return PATIENCE in self.now.reason or self.now.observed.startswith(_OPEN)
+        return cut_off(self.now.reason, self.now.observed)
 
     @property
     def measured(self) -> bool:
@@ -218,7 +218,7 @@ def _change(before: Line, now: Line, stack: Stack) -> Change | None:
     if not now.observed:
         # It could not be observed: a change only if it is the stack, or its settings, that refuse.
         gone = any(one is Verdict.UNSUPPORTED for _, one in verdicts.values())
-        watched = PATIENCE in now.reason
+        watched = cut_off(now.reason, now.observed)
         return (
             Change(before, now, False, verdicts) if before.observed and (gone or watched) else None
         )
@@ -289,6 +289,11 @@ def read(path: Path) -> Baseline:
         except (ValueError, KeyError):
             raise UsageError(f"{path}:{number}: not a line of a baseline") from None
     return Baseline(path.stem, stacks, lines)
+
+
+def cut_off(reason: str, observed: str) -> bool:
+    """Tell whether something was watched for less time than it takes."""
+    return _PATIENCE in reason or observed.startswith(_OPEN)
 
 
 def worded(setting: str) -> str:

@@ -16,13 +16,11 @@ from typing import Any, Protocol
 
 from harness.errors import HarnessError
 from harness.wire.clock import Clock
+from harness.wire.noise import USUAL
 from harness.wire.real import RealClock
 
 PATIENCE = 10.0
 """How long, in seconds of the clock, an agent may take for a call that does not block."""
-
-USUAL = 0.02
-"""Seconds within which an agent makes a call that it is asked for, on whatever stack it runs."""
 
 _SHOWN = 200
 _LINE_LIMIT = 1 << 24

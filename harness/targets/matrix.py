@@ -178,8 +178,5 @@ def observe(peer: Peer, stimulus: Stimulus, here: Situation) -> Cell:
         State.LAST_ACK: ["F. 1:1(0) ack *"],
     }.get(here.state, [])
     peer.send(sent)
-    peer.fence()
-    answers = []
-    while (answer := peer.observe(0.0, skip=own)) is not None:
-        answers.append(answer)
-    return Cell(stimulus.name, here, sent, tuple(answers), peer.state())
+    answers = tuple(peer.answers(skip=own))
+    return Cell(stimulus.name, here, sent, answers, peer.state())

@@ -6,7 +6,6 @@ made, used and closed by one thread that stands in the right one, and never outs
 
 import os
 import socket
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,9 +16,9 @@ from pyroute2 import IPRoute, NetlinkError
 from pyroute2.netlink import NLM_F_ACK, NLM_F_REQUEST, genlmsg
 from pyroute2.netlink.generic import GenericNetlinkSocket
 
-from harness.errors import HarnessError
 from harness.targets import offload
 from harness.targets.namespace import Namespace, write_sysctls
+from harness.targets.own_route import await_own
 
 MTU = 1500
 PEER_MAC = "02:00:00:00:00:01"
@@ -37,8 +36,6 @@ _IFF_UP = 0x1
 _IFF_NOARP = 0x80
 _IFA_F_NODAD = 0x02
 _NUD_PERMANENT = 0x80
-_RTN_LOCAL = 2
-_TAKEN_WITHIN = 10.0
 
 # The kernel notices a carrier at once where an interface and its other end differ in their number,
 # and else up to a second later. A namespace counts its interfaces up from 1, also when they come
@@ -153,21 +150,8 @@ def configure_stack(
                         ifindex=index,
                         state=_NUD_PERMANENT,
                     )
-            for family in families():
-                _await_local(routes, where.addresses[family])
-
-
-def _await_local(routes: IPRoute, address: str) -> None:
-    """Wait until what is sent to an own address is taken.
-
-    The kernel installs the route of an IPv6 address a little later than the address; on a machine
-    where many namespaces come and go that takes tens of milliseconds.
-    """
-    deadline = time.monotonic() + _TAKEN_WITHIN
-    while next(iter(routes.route("get", dst=address)))["type"] != _RTN_LOCAL:
-        if time.monotonic() > deadline:
-            raise HarnessError(f"{address} is not taken for the stack's own")
-        time.sleep(0.001)
+        if "ipv6" in families():
+            await_own(where.addresses["ipv6"])
 
 
 def disconnect(bench: Namespace) -> None:

@@ -12,6 +12,9 @@ _NOTABLE = 0.001
 WINDOW = 0.2
 """Seconds in which small delays add up: the shortest time-out that a stack may have."""
 
+USUAL = 0.02
+"""Seconds that a call of an agent or an echo takes, at most, where nothing is held up."""
+
 AROUND = 0.06
 """Seconds before and after a stamp in which what was late may have made it late: more than lies
 between two heartbeats."""

@@ -268,10 +268,8 @@ def idle(bench, seconds):
     bench.wait(lambda: False, bench.station.clock.now() + seconds)
 
 
-def test_what_comes_after_a_fence_is_no_answer(monkeypatch):
-    """A timer of the target that runs out while nobody looks is not the question's doing."""
-    made = established()
-    made.far.answers = {}
+def look_late(made, monkeypatch):
+    """Have the target say something between a fence's answer and whoever waits for it."""
     prompt = Bench.fence
 
     def looked_at_late(bench):
@@ -281,8 +279,29 @@ def test_what_comes_after_a_fence_is_no_answer(monkeypatch):
         return replied
 
     monkeypatch.setattr(Bench, "fence", looked_at_late)
+
+
+def test_what_comes_after_a_fence_is_no_answer(monkeypatch):
+    """A timer of the target that runs out while nobody looks is not the question's doing."""
+    made = established()
+    made.far.answers = {}
+    look_late(made, monkeypatch)
     made.peer.answer("S 0:0(0)", measure="challenge")
     assert made.observed == [("challenge", None, 1.0)]
+
+
+def test_all_immediate_answers_are_there_and_nothing_later(monkeypatch):
+    """An answer has come by the fence, or is none."""
+    made = established()
+    made.far.answers = {"P.": (". 1:1(0) ack 2", "F. 1:1(0) ack 2")}
+    made.peer.send("P. 1:2(1) ack 1")
+    look_late(made, monkeypatch)
+    answers = made.peer.answers(skip=["."])
+    assert [write(one, brief=True) for one in answers] == ["F. 1:1(0) ack 2"]
+    made.far.echo = False
+    monkeypatch.undo()
+    with pytest.raises(Inconclusive, match="does not answer echo requests"):
+        made.peer.answers()
 
 
 def test_a_repetition_before_a_late_fence_is_no_verdict(monkeypatch):

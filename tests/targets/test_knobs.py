@@ -125,6 +125,21 @@ def test_a_knob_is_missing_unless_its_absence_is_what_is_asked_for():
         knobs.missing({"other": 1}, {}, ())
 
 
+@pytest.mark.parametrize(
+    ("asked", "fixed", "overruled"),
+    [
+        ({"first": 3}, {"first"}, {"first": 3}),
+        ({"first": 2}, {"first"}, {}),
+        ({"first": 3}, {"last"}, {}),
+        ({"patience": 3}, {"patience"}, {}),
+    ],
+)
+def test_what_the_user_set_otherwise_is_overruled(asked, fixed, overruled):
+    """Not what stands as it is asked for, nor what only shortens a wait."""
+    effective = {"first": 2, "last": 9, "patience": 1}
+    assert parse(SMALL, "small.toml").overruled(asked, effective, fixed) == overruled
+
+
 def test_what_a_stack_without_a_knob_does_is_a_number():
     """A text is refused."""
     with pytest.raises(HarnessError, match="absent is 'no', not a number"):

@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.targets import agent, offload, sock_diag
+from harness.targets.own_route import await_own
 from harness.targets.uml import inside
 from harness.targets.uml.barrier import Barrier
 
@@ -133,6 +134,8 @@ class Stack:
         if not Path("/proc/sys/net/ipv6").exists():
             addresses.pop("ipv6", None)
         links.give(index, addresses)
+        if "ipv6" in addresses:
+            await_own(addresses["ipv6"])
         inside.write_sysctls(self._order["sysctls"], all_=True)
 
     def _greet(self, ready: int, others: int) -> None:
