@@ -17,6 +17,7 @@ from harness.segment.datagram import Datagram
 from harness.segment.forgery import Network
 from harness.segment.notation import parse_flags
 from harness.segment.segment import Flags, Segment
+from harness.segment.spelling import LETTERS, NO_FLAGS
 from harness.wire.clock import Clock
 from harness.wire.link import Frame, Link
 from harness.wire.volley import Volley, load
@@ -31,7 +32,10 @@ _WORDS = re.compile(
     r" (?P<flags>[^ ]+)"
     r"(?: (?P<argument>[^ ]+))?"
 )
-_CHANGE = re.compile(r"(?P<field>seq|ack|win|urg)(?P<sign>[-+=])(?P<number>[0-9]{1,10})")
+_CHANGE = re.compile(
+    r"(?P<field>seq|ack|win|urg)(?P<sign>[-+=])(?P<number>[0-9]{1,10})"
+    rf"|flags=(?P<flags>[{''.join(LETTERS)}]+|{NO_FLAGS})"
+)
 _FIELDS = {"seq": "seq", "ack": "ack", "win": "window", "urg": "urgent"}
 _EVERY = range(1, sys.maxsize)
 _SIZES = {"seq": sequence.MODULUS, "ack": sequence.MODULUS, "win": 1 << 16, "urg": 1 << 16}
@@ -48,7 +52,7 @@ class Verb(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is done to one field: `sign` is `+`, `-` or `=`."""
+    """What is done to one field, `flags` or a number: `sign` is `+`, `-` or `=`."""
 
     field: str
     sign: str
@@ -56,6 +60,8 @@ class Change:
 
     def applied(self, segment: Segment) -> Segment:
         """Return the segment with the field changed, modulo its size, and a right checksum."""
+        if self.field == "flags":
+            return dataclasses.replace(segment, checksum=None, flags=Flags(self.number))
         name = _FIELDS[self.field]
         base = 0 if self.sign == "=" else getattr(segment, name)
         number = base - self.number if self.sign == "-" else base + self.number
@@ -86,7 +92,8 @@ def parse_sabotage(text: str) -> Sabotage:
     """Read a sabotage, `VERB [[from] ORDINAL] FLAGS [ARGUMENT]`; UsageError when it is none.
 
     `drop R.`, `drop 3rd S`, `drop from 2nd any`, `delay S. 0.5` (seconds), `duplicate F.`, and
-    `alter` with `+`, `-` or `=` on seq, ack, win or urg: `alter R. ack+1`.
+    `alter` with `+`, `-` or `=` on seq, ack, win or urg, or `=` on flags: `alter R. ack+1`,
+    `alter S flags=SEW`.
     """
     words = _WORDS.fullmatch(" ".join(text.split()))
     if words is None:
@@ -122,9 +129,11 @@ def _change(text: str, argument: str) -> Change:
     change = _CHANGE.fullmatch(argument)
     if change is None:
         raise UsageError(
-            f"sabotage {text!r}: say what to alter in seq, ack, win or urg, "
-            "as in 'alter R. ack+1' or 'alter S. win=0'"
+            f"sabotage {text!r}: say what to alter in seq, ack, win, urg or flags, "
+            "as in 'alter R. ack+1', 'alter S. win=0' or 'alter S flags=SEW'"
         )
+    if change["flags"]:
+        return Change("flags", "=", int(parse_flags(change["flags"])))
     return Change(change["field"], change["sign"], int(change["number"]))
 
 
