@@ -12,7 +12,7 @@ from harness.targets.driver import Driver, Facts, Settings
 from harness.targets.profile import LeftOut, Profile
 from harness.targets.registry import driver
 from harness.targets.sysctls import canonical
-from harness.wire.saboteur import Sabotage, parse_sabotage
+from harness.wire.saboteur import Sabotage, parse_sabotage, read_sabotage
 
 
 @dataclass(slots=True)
@@ -27,6 +27,7 @@ class Run:
     patience: float
     reports: Path
     sabotage: Sequence[Sabotage] = ()
+    own_sabotage: Mapping[str, Sabotage] = field(default_factory=dict)
     _drivers: dict[str, Driver] = field(default_factory=dict)
     _facts: dict[str, Facts] = field(default_factory=dict)
 
@@ -41,6 +42,7 @@ class Run:
         patience: float,
         reports: Path,
         sabotage: Iterable[str],
+        own_sabotage: Path | None = None,
     ) -> "Run":
         """Check what the user said as far as that goes without a target; UsageError if bad."""
         library = Library.load(*documents)
@@ -58,6 +60,7 @@ class Run:
             patience=patience,
             reports=reports,
             sabotage=tuple(parse_sabotage(text) for text in sabotage),
+            own_sabotage=read_sabotage(own_sabotage) if own_sabotage else {},
         )
 
     def at(self, settings: Settings) -> "Run":
@@ -121,6 +124,11 @@ class Run:
         """Return the sysctls of a target that the user has set, here or by a profile."""
         asked = {canonical(one) for one in self.settings.sysctls}
         return frozenset(asked | self.start(name).profile.keys())
+
+    def sabotage_of(self, testcase: str) -> Sequence[Sabotage]:
+        """Return what harms a testcase: what harms all, and what is its own."""
+        own = self.own_sabotage.get(testcase.partition("[")[0])
+        return (*self.sabotage, *([own] if own else ()))
 
     def stop(self) -> None:
         """Stop every driver; a second call does nothing."""

@@ -410,6 +410,7 @@ MISTAKES = {
     "reports": (["--reports=a-file"], "a-file"),
     "patience": (["--patience=-1"], "--patience -1: give a positive number of seconds"),
     "sabotage": (["--sabotage=nonsense"], "nonsense"),
+    "sabotage-from": (["--sabotage-from=nowhere.toml"], "nowhere.toml: it has no table"),
 }
 
 

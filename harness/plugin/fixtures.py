@@ -62,7 +62,7 @@ def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
         run.reports / capture,
         _limit(run, facts, short=short),
         knobs=knobs_of(item),
-        sabotage=run.sabotage,
+        sabotage=run.sabotage_of(item.nodeid),
         fixed=run.fixed(name),
     )
     item.stash[TRIAL] = made

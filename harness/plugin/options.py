@@ -53,8 +53,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="iptables rule in the target",
     )
     add(
-        "--sabotage", action="append", default=[], metavar="SPEC", help="harm what the target sends"
+        "--sabotage",
+        action="append",
+        default=[],
+        metavar="SPEC",
+        help="harm what the target sends, or is sent",
     )
+    add("--sabotage-from", metavar="FILE", help="harm each testcase as it says there")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -104,6 +109,9 @@ def _prepared(config: pytest.Config) -> Run:
         patience=option.patience,
         reports=Path(config.invocation_params.dir, option.reports),
         sabotage=option.sabotage,
+        own_sabotage=Path(config.invocation_params.dir, option.sabotage_from)
+        if option.sabotage_from
+        else None,
     )
 
 

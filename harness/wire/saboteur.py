@@ -1,4 +1,8 @@
-"""Saboteur: a link that spoils what the target sends, to show that testcases can fail."""
+"""Saboteur: a link that spoils what the target sends, or is sent: testcases are seen to fail.
+
+A target that never gets a segment, or gets another one, behaves as one that deals with it wrongly.
+Whoever sent it sees it pass as it was.
+"""
 
 import dataclasses
 import enum
@@ -7,8 +11,11 @@ import itertools
 import math
 import re
 import sys
+import tomllib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
@@ -24,10 +31,10 @@ from harness.wire.volley import Volley, load
 
 _EXAMPLES = (
     "'drop R.', 'drop 3rd S', 'drop from 2nd any', 'delay S. 0.5', 'duplicate any', "
-    "'alter R. ack+1'"
+    "'alter R. ack+1', 'drop inbound 3rd any'"
 )
 _WORDS = re.compile(
-    r"(?P<verb>drop|delay|duplicate|alter)"
+    r"(?P<verb>drop|delay|duplicate|alter)(?P<inbound> inbound)?"
     r"(?: (?P<onwards>from )?(?P<ordinal>[1-9][0-9]{0,5})(?:st|[nr]d|th))?"
     r" (?P<flags>[^ ]+)"
     r"(?: (?P<argument>[^ ]+))?"
@@ -74,7 +81,8 @@ class Sabotage:
     """What to do to which segments of the target; made by `parse_sabotage`.
 
     `flags` are exact but for PSH, None is any segment. `spoiled` are the ones of them that are
-    spoiled, counted from 1. `seconds` is how much later a delayed frame comes.
+    spoiled, counted from 1. `seconds` is how much later a delayed frame comes. `inbound` segments
+    are those that the target is sent.
     """
 
     verb: Verb
@@ -82,6 +90,7 @@ class Sabotage:
     spoiled: range = _EVERY
     seconds: float = 0.0
     change: Change | None = None
+    inbound: bool = False
 
     def fits(self, segment: Segment) -> bool:
         """Tell whether the segment has the flags."""
@@ -89,11 +98,12 @@ class Sabotage:
 
 
 def parse_sabotage(text: str) -> Sabotage:
-    """Read a sabotage, `VERB [[from] ORDINAL] FLAGS [ARGUMENT]`; UsageError when it is none.
+    """Read a sabotage; UsageError when it is none.
 
-    `drop R.`, `drop 3rd S`, `drop from 2nd any`, `delay S. 0.5` (seconds), `duplicate F.`, and
-    `alter` with `+`, `-` or `=` on seq, ack, win or urg, or `=` on flags: `alter R. ack+1`,
-    `alter S flags=SEW`.
+    It is written `VERB [inbound] [[from] ORDINAL] FLAGS [ARGUMENT]`: `drop R.`, `drop 3rd S`,
+    `drop from 2nd any`, `delay S. 0.5` (seconds), `duplicate F.`, `drop inbound 3rd any` (of what
+    the target is sent), and `alter` with `+`, `-` or `=` on seq, ack, win or urg, or `=` on flags:
+    `alter R. ack+1`, `alter S flags=SEW`.
     """
     words = _WORDS.fullmatch(" ".join(text.split()))
     if words is None:
@@ -108,7 +118,8 @@ def parse_sabotage(text: str) -> Sabotage:
         ) from None
     first = int(words["ordinal"] or 1)
     onwards = words["onwards"] or not words["ordinal"]
-    plain = Sabotage(verb, flags, _EVERY[first - 1 :] if onwards else range(first, first + 1))
+    spoiled = _EVERY[first - 1 :] if onwards else range(first, first + 1)
+    plain = Sabotage(verb, flags, spoiled, inbound=bool(words["inbound"]))
     argument = words["argument"] or ""
     if verb is Verb.DELAY:
         return dataclasses.replace(plain, seconds=_seconds(text, argument))
@@ -117,6 +128,21 @@ def parse_sabotage(text: str) -> Sabotage:
     if argument:
         raise UsageError(f"sabotage {text!r}: leave out {argument!r}, {verb} needs no more")
     return plain
+
+
+def read_sabotage(path: Path) -> dict[str, Sabotage]:
+    """Read a TOML file of testcases, each with its own sabotage; UsageError for anything else.
+
+    It has one table, `[sabotage]`: the name of a testcase, without target and family, and what is
+    done to it.
+    """
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))["sabotage"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(f"{path}: it has no table [sabotage] of testcases: {error}") from None
+    if not isinstance(table, dict) or not all(isinstance(text, str) for text in table.values()):
+        raise UsageError(f"{path}: write what is done to a testcase as text, like {_EXAMPLES}")
+    return {testcase: parse_sabotage(text) for testcase, text in table.items()}
 
 
 def _seconds(text: str, argument: str) -> float:
@@ -138,7 +164,7 @@ def _change(text: str, argument: str) -> Change:
 
 
 class Saboteur:
-    """A link on which segments of the target that fit the sabotage are spoiled."""
+    """A link on which segments that fit the sabotage are spoiled."""
 
     def __init__(self, link: Link, sabotage: Sabotage) -> None:
         self._link = link
@@ -147,6 +173,9 @@ class Saboteur:
         self._orders = itertools.count()
         # Stamp, order, held back, frame: the order makes frames of one stamp come as captured.
         self._frames: list[tuple[float, int, bool, Frame]] = []
+        # When each delayed frame to the target is due, and what passes in place of what was sent.
+        self._outbox: list[tuple[float, int, bytes]] = []
+        self._instead: Counter[bytes] = Counter()
 
     @property
     def clock(self) -> Clock:
@@ -161,11 +190,22 @@ class Saboteur:
     @property
     def due(self) -> float:
         """When the next delayed frame is due, infinite when there is none."""
-        return min((stamp for stamp, _, held, _ in self._frames if held), default=math.inf)
+        held = (stamp for stamp, _, held, _ in self._frames if held)
+        return min([*held, *(due for due, *_ in self._outbox)], default=math.inf)
 
     def send(self, octets: bytes) -> None:
-        """Put one Ethernet frame on the wire, as it is."""
-        self._link.send(octets)
+        """Put one Ethernet frame on the wire, or what the sabotage makes of it."""
+        self.release()
+        now = self._link.clock.now()
+        frame = Frame(now, True, octets)
+        left = self._spoiled(frame) if self._sabotage.inbound else [frame]
+        if left == [frame]:
+            self._link.send(octets)
+            return
+        self._push(frame, held=False)
+        for one in left:
+            heapq.heappush(self._outbox, (one.stamp, next(self._orders), one.octets))
+        self.release()
 
     def load(self, frames: Sequence[bytes], aside: Sequence[Network]) -> Volley:
         """Make ready to send these frames very fast."""
@@ -173,11 +213,14 @@ class Saboteur:
 
     def poll(self) -> Frame | None:
         """Return the next frame of what is left of the capture."""
+        self.release()
         while (frame := self._link.poll()) is not None:
-            for spoiled in self._spoiled(frame):
-                held = spoiled.stamp > frame.stamp
-                entry = (spoiled.stamp, next(self._orders), held, spoiled)
-                heapq.heappush(self._frames, entry)
+            if frame.sent and self._instead[frame.octets]:
+                self._instead[frame.octets] -= 1
+                continue
+            spoils = not (frame.sent or self._sabotage.inbound)
+            for spoiled in self._spoiled(frame) if spoils else [frame]:
+                self._push(spoiled, held=spoiled.stamp > frame.stamp)
         if not self._frames:
             return None
         stamp, _, held, _ = self._frames[0]
@@ -189,9 +232,19 @@ class Saboteur:
         """Close the link; a second call does nothing."""
         self._link.close()
 
+    def _push(self, frame: Frame, *, held: bool) -> None:
+        heapq.heappush(self._frames, (frame.stamp, next(self._orders), held, frame))
+
+    def release(self) -> None:
+        """Send what is due; to the target; the capture of it is not shown."""
+        while self._outbox and self._outbox[0][0] <= self._link.clock.now():
+            octets = heapq.heappop(self._outbox)[2]
+            self._instead[octets] += 1
+            self._link.send(octets)
+
     def _spoiled(self, frame: Frame) -> list[Frame]:
         sabotage = self._sabotage
-        ethernet = None if frame.sent else codec.decode_frame(frame.octets)
+        ethernet = codec.decode_frame(frame.octets)
         datagram = ethernet.content if ethernet is not None else None
         if ethernet is None or not isinstance(datagram, Datagram) or datagram.segment is None:
             return [frame]
@@ -229,3 +282,4 @@ class _ImpatientClock:
 
     def wait(self, deadline: float) -> None:
         self.clock.wait(min(deadline, self.saboteur.due))
+        self.saboteur.release()

@@ -4,7 +4,7 @@ from harness.errors import UsageError
 from harness.segment import codec
 from harness.segment.notation import write
 from harness.wire.link import Frame
-from harness.wire.saboteur import Saboteur, parse_sabotage
+from harness.wire.saboteur import Saboteur, parse_sabotage, read_sabotage
 from tests.wire.hosts import FAMILIES, drained, frame_from_target, pair, run
 
 
@@ -56,6 +56,32 @@ RST, DATA = "R 1:1(0)", "P. 1:6(5) ack 1"
 def test_each_verb_spoils_what_fits_and_nothing_else(text, left):
     """Flags are exact but for PSH, an ordinal spoils one segment only."""
     assert seen_through(text, SYN, SYN_ACK, ACK, SYN, DATA, RST) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("drop inbound 2nd any", [SYN, DATA]),
+        ("drop inbound S", [ACK, DATA]),
+        ("drop S", [SYN, ACK, DATA]),
+        ("duplicate inbound 2nd any", [SYN, ACK, ACK, DATA]),
+        ("alter inbound 2nd any flags=R", [SYN, "R 1:1(0) ack 1", DATA]),
+        ("alter inbound from 2nd any seq+1", [SYN, ". 2:2(0) ack 1", "P. 2:7(5) ack 1"]),
+        ("delay inbound 1st any 1.5", [ACK, SYN, DATA]),
+    ],
+)
+def test_what_is_sent_can_be_spoiled_and_is_seen_as_it_was(text, left):
+    """The target gets what is left, the harness sees what it sent."""
+    clock, near, far = pair()
+    saboteur = Saboteur(near, parse_sabotage(text))
+    seen = []
+    for segment in (SYN, ACK, DATA):
+        saboteur.send(frame_from_target(segment))
+        run(saboteur.clock, 1.0)
+        seen += drained(saboteur)
+    run(clock, 1.0)
+    assert [told(frame) for frame in seen] == [SYN, ACK, DATA]
+    assert [told(frame) for frame in drained(far)] == left
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -138,6 +164,8 @@ def test_what_the_harness_sends_is_not_spoiled():
         "alter S ack*2",
         "duplicate S 2",
         "drop S. drop R",
+        "drop inbound",
+        "drop 3rd inbound S",
     ],
 )
 def test_a_bad_sabotage_says_how_to_write_one(text):
@@ -148,3 +176,31 @@ def test_a_bad_sabotage_says_how_to_write_one(text):
     assert repr(text) in message
     assert "as in '" in message or "like one of" in message or "leave out" in message
     assert "\n" not in message
+
+
+def test_each_testcase_may_have_a_sabotage_of_its_own(tmp_path):
+    """They stand in a table of a file."""
+    path = tmp_path / "red.toml"
+    path.write_text('[sabotage]\n"a.py::test_one" = "drop inbound 3rd any"\n[none]\n')
+    assert read_sabotage(path) == {"a.py::test_one": parse_sabotage("drop inbound 3rd any")}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "no table"),
+        ("[sabotage", "no table"),
+        ("[other]", "no table"),
+        ("sabotage = 3", "as text"),
+        ('[sabotage]\n"a.py::test_one" = 3', "as text"),
+        ('[sabotage]\n"a.py::test_one" = "lose S"', "lose S"),
+    ],
+)
+def test_a_file_of_anything_else_is_refused(tmp_path, text, said):
+    """The error is one line with the file, or with the sabotage."""
+    path = tmp_path / "red.toml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UsageError, match=said) as raised:
+        read_sabotage(path)
+    assert "\n" not in str(raised.value)
