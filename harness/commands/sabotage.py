@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.commands.common import DIFFERS, command, marked, show
+from harness.documents.library import Library
 from harness.reporting import sabotage
 
 WORKERS = 18
@@ -28,14 +29,15 @@ def add(commands: Any) -> None:
     add("--show", action="store_true", help="show what is kept, and try nothing")
     add("--testcases", type=Path, metavar="DIR", help="where the testcases are (testcases)")
     add("--timers", choices=("tuned", "documented"), default="tuned")
-    add("--piece", type=int, default=60, metavar="N", help="testcases of one run of pytest (60)")
+    add("--first", type=Path, metavar="FILE", help="an earlier list, of what is tried first")
+    add("--piece", type=int, default=500, metavar="N", help="testcases of one run of pytest (500)")
     add("--workers", type=int, default=WORKERS, metavar="N", help="workers of one run (18)")
     add("--family", choices=("ipv4", "ipv6"), help="in one address family only (both)")
 
 
 def _sabotage(options: argparse.Namespace) -> int:
     if options.list:
-        show(" ".join(means) for means in sabotage.MEANS)
+        show(sabotage.MEANS)
         return 0
     found, root = marked(options)
     measures: dict[str, list[str]] = {}
@@ -45,15 +47,18 @@ def _sabotage(options: argparse.Namespace) -> int:
     if options.show:
         kept = sabotage.read(options.resume)
     else:
+        # Whatever a document says of a stack can be seen to be wrong.
+        bound = [f"--bind={name}" for name in Library.load().documents]
         workers = ["-n", str(options.workers)] if options.workers > 1 else []
         search = sabotage.Search(
             options.target,
             testcases,
             root,
             options.resume.absolute(),
-            ["--timers", options.timers, *workers],
+            ["--timers", options.timers, *workers, *bound],
             max(1, options.piece),
             options.family or "",
+            first=sabotage.read_list(options.first) if options.first else {},
         )
 
         def told(line: str) -> None:

@@ -178,9 +178,17 @@ class Trials:
 
 
 def rulings(
-    folder: Path, testcases: Sequence[str], words: Sequence[str], *, hung: float = HUNG
+    folder: Path,
+    testcases: Sequence[str],
+    words: Sequence[str],
+    *,
+    hung: float = HUNG,
+    look: Callable[[Path], object] | None = None,
 ) -> Rulings | str:
-    """Run testcases with these words to pytest, in a folder; return the verdicts, or why none."""
+    """Run testcases with these words to pytest, in a folder; return the verdicts, or why none.
+
+    `look` is called with the folder of the reports before it is deleted.
+    """
     with tempfile.TemporaryDirectory(prefix="tcpspec-run-") as reports:
         command = [sys.executable, "-m", "pytest", *testcases, *words]
         command += ["-q", "-p", "no:cacheprovider", "--reports", reports]
@@ -199,8 +207,10 @@ def rulings(
         if done.returncode not in RAN or not Path(reports, FILE_NAME).exists():
             said = (done.stderr or done.stdout).strip().splitlines()
             return said[-1] if said else f"exit status {done.returncode}"
+        if look is not None:
+            look(Path(reports))
         return {
-            (_testcase(one.testcase), one.claim, one.measure, one.family): Ruling(
+            (testcase_of(one.testcase), one.claim, one.measure, one.family): Ruling(
                 one.verdict, one.binding and not one.known, (one.reason or "").startswith(OURS)
             )
             for one in read_run(Path(reports)).verdicts
@@ -322,6 +332,6 @@ def _names(outcomes: Iterable[Outcome]) -> str:
     return ", ".join(one.fault.name for one in outcomes)
 
 
-def _testcase(name: str) -> str:
+def testcase_of(name: str) -> str:
     """Return a node id without target and family."""
     return re.sub(r"\[[^]]*\]$", "", name)

@@ -1,91 +1,149 @@
 """Sabotage: for each testcase, something that turns it red on a stack that conforms.
 
 A mutant shows that a testcase can fail on a model. A real stack cannot be mutated, but what it
-sends can be spoiled, and its firewall and its sysctls can be set wrong: each of a fixed list of
-means is tried on the testcases that nothing has turned red so far. What is left over is named, with
-what it observes.
+sends or is sent can be spoiled, and its firewall and its sysctls can be set wrong. First the last
+segments of a testcase are spoiled, because what it judges is in them or follows them; then each of
+a fixed list of means is tried on what nothing has turned red so far. What is left over is named,
+with what it observes.
 """
 
+import itertools
 import json
+import tempfile
+import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import HarnessError, UsageError
-from harness.reporting.mutation import Fault, Rulings, as_rows, judged, of_rows, rulings
+from harness.judgement.verdict import Verdict
+from harness.peer.timeline import TOWARDS
+from harness.reporting import timelines
+from harness.reporting.mutation import (
+    Fault,
+    Rulings,
+    as_rows,
+    judged,
+    of_rows,
+    rulings,
+    testcase_of,
+)
+from harness.reporting.run import read_run
+
+SABOTAGE = "--sabotage "
+_OPTIONS = ("sabotage", "firewall", "sysctl")
 
 _ESTABLISHED = "-p tcp -m connbytes --connbytes-dir both --connbytes-mode packets --connbytes 4:"
 """What a firewall sees of a connection after three segments of both sides, its handshake."""
 
-MEANS: tuple[tuple[str, str], ...] = (
-    ("--sabotage", "drop from 2nd any"),
-    ("--sabotage", "alter from 2nd any seq+1"),
-    ("--sabotage", "alter from 2nd any ack+1"),
-    ("--firewall", f"-A INPUT {_ESTABLISHED} -j DROP"),
-    ("--firewall", f"-A INPUT {_ESTABLISHED} -j REJECT --reject-with tcp-reset"),
-    ("--sabotage", "drop any"),
-    ("--sabotage", "alter any seq+1"),
-    ("--sabotage", "alter any ack+1"),
-    ("--sabotage", "duplicate any"),
-    ("--sabotage", "drop from 3rd any"),
-    ("--sabotage", "alter from 3rd any seq+1"),
-    ("--sabotage", "alter from 3rd any ack+1"),
-    ("--sabotage", "delay from 2nd any 0.7"),
-    ("--sabotage", "delay from 3rd any 5"),
-    ("--sabotage", "alter from 2nd any win+1000"),
-    ("--sabotage", "alter from 2nd any win=0"),
-    ("--sabotage", "alter from 2nd any win=1"),
-    ("--sabotage", "alter from 2nd any urg+1"),
-    ("--sabotage", "drop 2nd any"),
-    ("--sabotage", "drop 3rd any"),
-    ("--sabotage", "delay 2nd any 5"),
-    ("--sabotage", "delay 3rd any 5"),
-    ("--sabotage", "drop ."),
-    ("--sabotage", "drop R."),
-    ("--sabotage", "drop R"),
-    ("--sabotage", "drop F."),
-    ("--sabotage", "drop 2nd S"),
-    ("--sabotage", "drop 2nd S."),
-    ("--sabotage", "delay any 0.7"),
-    ("--sabotage", "delay F. 5"),
-    ("--sabotage", "alter any win=0"),
-    ("--sabotage", "alter any win=1"),
-    ("--sabotage", "alter any win+1000"),
-    ("--firewall", "-A OUTPUT -p tcp --tcp-flags RST RST -j DROP"),
-    ("--firewall", "-A OUTPUT -p tcp --tcp-flags FIN FIN -j DROP"),
-    ("--firewall", "-A INPUT -p tcp --tcp-flags FIN FIN -j DROP"),
-    ("--firewall", "-A INPUT -p tcp --tcp-flags RST RST -j DROP"),
-    ("--firewall", "-A INPUT -p tcp --tcp-flags SYN,ACK ACK -j DROP"),
-    ("--firewall", "-A OUTPUT -p tcp --tcp-flags SYN,ACK SYN,ACK -j DROP"),
-    ("--firewall", f"-A OUTPUT {_ESTABLISHED} -j DROP"),
-    ("--firewall", "-A INPUT -p tcp -j DROP"),
-    ("--firewall", "-A INPUT -p tcp -j REJECT --reject-with tcp-reset"),
-    ("--firewall", "-A INPUT -p icmp -j DROP"),
-    ("--firewall", "-A OUTPUT -p tcp -j DROP"),
-    ("--sysctl", "net.ipv4.tcp_abort_on_overflow=1"),
-    ("--sysctl", "net.ipv4.tcp_syncookies=2"),
-    ("--sysctl", "net.ipv4.tcp_timestamps=0"),
-    ("--sysctl", "net.ipv4.tcp_sack=0"),
-    ("--sysctl", "net.ipv4.tcp_window_scaling=0"),
-    ("--sysctl", "net.ipv4.tcp_retries2=1"),
-    ("--sysctl", "net.ipv4.tcp_syn_retries=0"),
-    ("--sysctl", "net.ipv4.tcp_synack_retries=0"),
-    ("--sysctl", "net.ipv4.tcp_fin_timeout=1"),
-    ("--sysctl", "net.ipv4.tcp_max_tw_buckets=0"),
-    ("--sysctl", "net.ipv4.tcp_rfc1337=1"),
-    ("--sysctl", "net.ipv4.ip_default_ttl=1"),
-    ("--sysctl", "net.core.somaxconn=1"),
-)
-"""Words to pytest; those that harm the most testcases come first."""
+_STRIPPED = "-p tcp --tcp-flags SYN SYN -j TCPOPTSTRIP --strip-options"
 
-MATERIAL = "BASELINE"
+MEANS: tuple[str, ...] = (
+    "--sabotage drop from 2nd any",
+    "--sabotage alter from 2nd any seq+1",
+    "--sabotage alter from 2nd any ack+1",
+    f"--firewall -A INPUT {_ESTABLISHED} -j DROP",
+    f"--firewall -A INPUT {_ESTABLISHED} -j REJECT --reject-with tcp-reset",
+    "--sabotage drop any",
+    "--sabotage alter any seq+1",
+    "--sabotage alter any ack+1",
+    "--sabotage duplicate any",
+    "--sabotage drop from 3rd any",
+    "--sabotage alter from 3rd any seq+1",
+    "--sabotage alter from 3rd any ack+1",
+    "--sabotage delay from 2nd any 0.7",
+    "--sabotage delay from 3rd any 5",
+    "--sabotage alter any flags=R.",
+    "--sabotage alter from 2nd any flags=F.",
+    "--sabotage alter from 2nd any win+1000",
+    "--sabotage alter from 2nd any win=0",
+    "--sabotage alter from 2nd any win=1",
+    "--sabotage alter from 2nd any urg+1",
+    "--sabotage drop 2nd any",
+    "--sabotage drop 3rd any",
+    "--sabotage delay 2nd any 5",
+    "--sabotage delay 3rd any 5",
+    "--sabotage drop .",
+    "--sabotage drop R.",
+    "--sabotage drop R",
+    "--sabotage drop F.",
+    "--sabotage alter S flags=SEW",
+    "--sabotage alter S. flags=S.E",
+    "--sabotage alter . flags=P.U",
+    "--sabotage drop 2nd S",
+    "--sabotage drop 2nd S.",
+    "--sabotage delay any 0.7",
+    "--sabotage delay F. 5",
+    "--sabotage alter any win=0",
+    "--sabotage alter any win=1",
+    "--sabotage alter any win+1000",
+    "--firewall -A OUTPUT -p tcp --tcp-flags RST RST -j DROP",
+    "--firewall -A OUTPUT -p tcp --tcp-flags FIN FIN -j DROP",
+    "--firewall -A INPUT -p tcp --tcp-flags FIN FIN -j DROP",
+    "--firewall -A INPUT -p tcp --tcp-flags RST RST -j DROP",
+    "--firewall -A INPUT -p tcp --tcp-flags SYN,ACK ACK -j DROP",
+    "--firewall -A OUTPUT -p tcp --tcp-flags SYN,ACK SYN,ACK -j DROP",
+    f"--firewall -A OUTPUT {_ESTABLISHED} -j DROP",
+    "--firewall -A INPUT -p tcp -j DROP",
+    "--firewall -A INPUT -p tcp -j REJECT --reject-with tcp-reset",
+    "--firewall -A INPUT -p icmp -j DROP",
+    "--firewall -A OUTPUT -p tcp -j DROP",
+    "--firewall -t mangle -A OUTPUT -p tcp --tcp-flags SYN SYN -j TCPMSS --set-mss 600",
+    f"--firewall -t mangle -A OUTPUT {_STRIPPED} sack-permitted",
+    f"--firewall -t mangle -A OUTPUT {_STRIPPED} wscale",
+    f"--firewall -t mangle -A INPUT {_STRIPPED} timestamp",
+    "--firewall -t mangle -A OUTPUT -p tcp -j DSCP --set-dscp 46",
+    "--sysctl net.ipv4.tcp_abort_on_overflow=1",
+    "--sysctl net.ipv4.tcp_syncookies=2",
+    "--sysctl net.ipv4.tcp_timestamps=0",
+    "--sysctl net.ipv4.tcp_sack=0",
+    "--sysctl net.ipv4.tcp_window_scaling=0",
+    "--sysctl net.ipv4.tcp_retries2=1",
+    "--sysctl net.ipv4.tcp_syn_retries=0",
+    "--sysctl net.ipv4.tcp_synack_retries=0",
+    "--sysctl net.ipv4.tcp_fin_timeout=1",
+    "--sysctl net.ipv4.tcp_max_tw_buckets=0",
+    "--sysctl net.ipv4.tcp_rfc1337=1",
+    "--sysctl net.ipv4.ip_default_ttl=1",
+    "--sysctl net.core.somaxconn=1",
+)
+"""An option of pytest and its value; those that harm the most testcases come first."""
+
+_TARGETED: tuple[tuple[str, int], ...] = (
+    ("drop inbound {} any", 0),
+    ("alter from {} any seq+1", 0),
+    ("drop from {} any", 0),
+    ("alter inbound {} any flags=R.", 0),
+    ("drop inbound from {} any", 1),
+    ("alter inbound {} any seq+100000", 0),
+    ("alter from {} any flags=R.", 0),
+    ("alter from {} any ack+1", 0),
+    ("drop inbound from {} any", 2),
+    ("alter from {} any win+1000", 0),
+    ("alter inbound {} any flags=S", 0),
+    ("delay from {} any 0.7", 0),
+    ("alter from {} any seq+1", 1),
+    ("drop from {} any", 1),
+    ("alter inbound {} any ack+1", 0),
+    ("duplicate from {} any", 0),
+    ("delay {} any 5", 1),
+    ("alter inbound {} any flags=.", 0),
+    ("drop inbound from {} any", 3),
+    ("alter from {} any flags=R.", 1),
+    ("alter inbound {} any flags=R.", 1),
+    ("drop from {} any", 2),
+    ("alter from {} any seq+1", 2),
+)
+"""What to do to one of the last segments of either side, and to which, counted from the last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
     """A search on a target: all testcases, how many at a time, how many workers, where it is kept.
 
-    `words` go to pytest with every run; `kept` is a file that a search goes on from.
+    `words` go to pytest with every run, `first` is what is tried on a testcase before all else;
+    `kept` is a file that a search goes on from.
     """
 
     target: str
@@ -93,50 +151,93 @@ class Search:
     folder: Path
     kept: Path
     words: Sequence[str] = ()
-    piece: int = 60
+    piece: int = 500
     family: str = ""
-    means: Sequence[tuple[str, str]] = MEANS
+    means: Sequence[str] = MEANS
+    first: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, told: Callable[[str], None]) -> "Found":
         """Try means until each testcase has one; HarnessError if the target cannot be tried."""
         found = read(self.kept)
-        for piece in self._pieces([one for one in self.testcases if one not in found.tried(None)]):
-            told(f"without harm: {len(piece)} testcases")
-            after = self._rulings(piece, ())
-            if isinstance(after, str):
-                raise HarnessError(f"the catalogue cannot run on {self.target}: {after}")
-            found.before |= after
-            found.note(None, piece, ())
-            self._keep(found)
-        for means in self.means:
-            self._try(means, found, told)
+        new = [one for one in self.testcases if one not in found.lengths]
+        for start in range(0, len(new), self.piece):
+            self._observe(new[start : start + self.piece], found, told)
+        while batch := self._next(found):
+            self._try(batch, found, told)
         return found
 
-    def _try(self, means: tuple[str, str], found: "Found", told: Callable[[str], None]) -> None:
-        name = " ".join(means)
-        done = found.tried(name)
-        left = [one for one in self.testcases if one not in found.by and one not in done]
-        for piece in self._pieces(left):
-            after = self._rulings(piece, means)
-            red: tuple[str, ...] = ()
-            if not isinstance(after, str):
-                outcome = judged(Fault(name, ()), found.before, after, {})
-                red = tuple(dict.fromkeys(one.testcase for one in outcome.red))
-            found.note(name, piece, red)
-            self._keep(found)
-            why = f", no run: {after}" if isinstance(after, str) else ""
-            told(f"{name}: {len(red)} of {len(piece)} testcases are red{why}")
+    def _observe(
+        self, testcases: Sequence[str], found: "Found", told: Callable[[str], None]
+    ) -> None:
+        """Run testcases without any harm, and count the segments of each."""
+        told(f"without harm: {len(testcases)} testcases")
+        lengths: dict[str, tuple[int, int]] = dict.fromkeys(testcases, (0, 0))
 
-    def _pieces(self, testcases: Sequence[str]) -> Iterator[Sequence[str]]:
-        for start in range(0, len(testcases), self.piece):
-            yield testcases[start : start + self.piece]
+        def look(reports: Path) -> None:
+            for one in read_run(reports).verdicts:
+                if one.pcap and (story := timelines.read(reports, one.pcap)) is not None:
+                    passed = [event for event in story.events if event.connection is not None]
+                    inbound = sum(event.direction == TOWARDS for event in passed)
+                    lengths[testcase_of(one.testcase)] = inbound, len(passed) - inbound
 
-    def _rulings(self, testcases: Sequence[str], means: Sequence[str]) -> Rulings | str:
-        words = ["--target", self.target, *self.words]
+        words = ["--target", self.target, *self.words, *self._family()]
+        before = rulings(self.folder, testcases, words, look=look)
+        if isinstance(before, str):
+            raise HarnessError(f"the catalogue cannot run on {self.target}: {before}")
+        found.before |= before
+        found.lengths |= lengths
+        self._keep(found)
+
+    def _next(self, found: "Found") -> dict[str, str]:
+        """Return what to try in one run: sabotage for each its own, else one means for all."""
+        wanted: dict[str, str] = {}
+        for testcase in self.testcases:
+            if testcase not in found.by and found.concerns(testcase):
+                tried = found.tries.get(testcase, ())
+                left = (one for one in self._candidates(testcase, found) if one not in tried)
+                if (means := next(left, None)) is not None:
+                    wanted[testcase] = means
+        own = {testcase: means for testcase, means in wanted.items() if means.startswith(SABOTAGE)}
+        if wanted and not own:
+            (most, _), *_ = Counter(wanted.values()).most_common(1)
+            own = {testcase: means for testcase, means in wanted.items() if means == most}
+        return dict(itertools.islice(own.items(), self.piece))
+
+    def _candidates(self, testcase: str, found: "Found") -> Iterator[str]:
+        if testcase in self.first:
+            yield self.first[testcase]
+        inbound, outbound = found.lengths[testcase]
+        for text, back in _TARGETED:
+            number = (inbound if "inbound" in text else outbound) - back
+            if number > 0:
+                yield SABOTAGE + text.format(_ordinal(number))
+        yield from self.means
+
+    def _try(self, batch: Mapping[str, str], found: "Found", told: Callable[[str], None]) -> None:
         # Under harm most testcases cannot do what they mean to, and never will.
-        words += ["--once", f"{means[0]}={means[1]}"] if means else []
-        words += ["-k", self.family] if self.family else []
-        return rulings(self.folder, testcases, words)
+        words = ["--target", self.target, *self.words, "--once", *self._family()]
+        some = next(iter(batch.values()))
+        if some.startswith(SABOTAGE):
+            some = f"{len(set(batch.values()))} sabotages"
+            own = {one: means.removeprefix(SABOTAGE) for one, means in batch.items()}
+            with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+                file.write("\n".join(_table("sabotage", own)))
+                file.flush()
+                after = rulings(self.folder, tuple(batch), [*words, "--sabotage-from", file.name])
+        else:
+            option, _, value = some.partition(" ")
+            after = rulings(self.folder, tuple(batch), [*words, f"{option}={value}"])
+        red: dict[str, str] = {}
+        if not isinstance(after, str):
+            outcome = judged(Fault(some, ()), found.before, after, {})
+            red = {one.testcase: batch[one.testcase] for one in outcome.red}
+        found.note(batch, red)
+        self._keep(found)
+        why = f", no run: {after}" if isinstance(after, str) else ""
+        told(f"{some}: {len(red)} of {len(batch)} testcases are red{why}")
+
+    def _family(self) -> list[str]:
+        return ["-k", self.family] if self.family else []
 
     def _keep(self, found: "Found") -> None:
         aside = self.kept.with_suffix(".new")
@@ -146,25 +247,33 @@ class Search:
 
 @dataclass(slots=True)
 class Found:
-    """What turned each testcase red so far, what was tried on which, and the verdicts before."""
+    """What turned each testcase red so far, what was tried on it, and the verdicts before.
+
+    `lengths` are the numbers of segments that each target was sent, and sent, without harm.
+    """
 
     by: dict[str, str] = field(default_factory=dict)
     tries: dict[str, list[str]] = field(default_factory=dict)
+    lengths: dict[str, tuple[int, int]] = field(default_factory=dict)
     before: Rulings = field(default_factory=dict)
 
-    def tried(self, means: str | None) -> frozenset[str]:
-        """Return the testcases that means were tried on; None stands for no harm at all."""
-        return frozenset(self.tries.get(means or MATERIAL, ()))
+    def concerns(self, testcase: str) -> bool:
+        """Tell whether there is a verdict on a testcase that harm could change."""
+        return any(
+            key[0] == testcase and of.verdict is Verdict.CONFORMS and of.binding
+            for key, of in self.before.items()
+        )
 
-    def note(self, means: str | None, testcases: Sequence[str], red: Sequence[str]) -> None:
-        """Take note of what was tried on which testcases, and which of them it turned red."""
-        self.tries.setdefault(means or MATERIAL, []).extend(testcases)
-        for testcase in red:
-            self.by.setdefault(testcase, means or MATERIAL)
+    def note(self, tried: Mapping[str, str], red: Mapping[str, str]) -> None:
+        """Take note of what was tried on which testcase, and which of them are red by that."""
+        for testcase, means in tried.items():
+            self.tries.setdefault(testcase, []).append(means)
+        self.by |= red
 
     def as_json(self) -> dict[str, object]:
         """Return what `read` reads."""
-        return {"by": self.by, "tries": self.tries, "before": as_rows(self.before)}
+        before = as_rows(self.before)
+        return {"by": self.by, "tries": self.tries, "lengths": self.lengths, "before": before}
 
 
 def read(path: Path) -> Found:
@@ -173,29 +282,53 @@ def read(path: Path) -> Found:
         return Found()
     try:
         kept = json.loads(path.read_text("utf-8"))
-        before = of_rows(kept["before"])
+        lengths = {name: (int(of[0]), int(of[1])) for name, of in kept["lengths"].items()}
         tries = {name: list(of) for name, of in kept["tries"].items()}
-        return Found(dict(kept["by"]), tries, before)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        return Found(dict(kept["by"]), tries, lengths, of_rows(kept["before"]))
+    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise UsageError(f"{path} keeps no search for sabotage: {error!r}") from None
+
+
+def read_list(path: Path) -> dict[str, str]:
+    """Return the means of each testcase in a list that `lines` wrote; UsageError for another."""
+    try:
+        tables = tomllib.loads(path.read_text("utf-8"))
+        return {
+            testcase: f"--{option} {value}"
+            for option in _OPTIONS
+            for testcase, value in tables.get(option, {}).items()
+        }
+    except (OSError, ValueError, AttributeError) as error:
+        raise UsageError(f"{path} is no list of what turns testcases red: {error}") from None
 
 
 def lines(
     found: Found, testcases: Sequence[str], measures: Mapping[str, Sequence[str]]
 ) -> Iterator[str]:
     """Write TOML: what turned each testcase red, and of what is left over what it observes."""
-    yield "[red]"
-    for testcase in testcases:
-        if testcase in found.by:
-            yield f'"{testcase}" = {json.dumps(found.by[testcase])}'
-    yield ""
-    yield "[none]"
-    for testcase in testcases:
-        if testcase not in found.by:
-            yield f'"{testcase}" = {json.dumps(_reason(found, testcase, measures))}'
     count = sum(testcase in found.by for testcase in testcases)
+    yield f"# {count} of {len(testcases)} testcases can be turned red: every document binding, a"
+    yield "# claim that conforms deviates under what stands here. --sabotage-from takes this file."
+    for option in _OPTIONS:
+        start = f"--{option} "
+        own = {one: found.by[one] for one in testcases if found.by.get(one, "").startswith(start)}
+        yield ""
+        yield from _table(option, {one: means.removeprefix(start) for one, means in own.items()})
+    left = (one for one in testcases if one not in found.by)
     yield ""
-    yield f"# {count} of {len(testcases)} testcases can be turned red"
+    yield from _table("none", {one: _reason(found, one, measures) for one in left})
+
+
+def _table(name: str, rows: Mapping[str, str]) -> Iterator[str]:
+    yield f"[{name}]"
+    for key, value in rows.items():
+        yield f'"{key}" = {json.dumps(value)}'
+
+
+def _ordinal(number: int) -> str:
+    """Write 1st, 2nd, 3rd, and so on."""
+    teen = 10 < number % 100 < 20
+    return f"{number}{'th' if teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
 
 
 def _reason(found: Found, testcase: str, measures: Mapping[str, Sequence[str]]) -> str:
@@ -206,7 +339,6 @@ def _reason(found: Found, testcase: str, measures: Mapping[str, Sequence[str]]) 
         return "it does not run on this target"
     if "conforms" not in verdicts:
         return f"nothing conforms that could be spoiled ({', '.join(sorted(verdicts))}): {observed}"
-    binding = any(of.binding for key, of in found.before.items() if key[0] == testcase)
-    if not binding:
-        return f"no claim about it binds on this target: {observed}"
+    if not found.concerns(testcase):
+        return f"no claim that conforms binds on this target: {observed}"
     return f"no means of the list reaches what it observes: {observed}"

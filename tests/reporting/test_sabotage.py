@@ -1,18 +1,23 @@
 """Sabotage: a search for what turns testcases red, and how it is told."""
 
 import json
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from harness.errors import HarnessError, UsageError
 from harness.judgement.verdict import Verdict
-from harness.reporting import sabotage
+from harness.peer.timeline import ASIDE, FROM, TOWARDS
+from harness.reporting import sabotage, timelines
 from harness.reporting.mutation import Ruling
-from harness.reporting.sabotage import Found, Search, lines, read
+from harness.reporting.sabotage import Found, Search, lines, read, read_list
+from harness.reporting.timelines import Happened, Story
 
 CONFORMS, DEVIATES = Ruling(Verdict.CONFORMS), Ruling(Verdict.DEVIATES)
 ONE, TWO, THREE = "a.py::test_one", "a.py::test_two", "b.py::test_three"
-DROP, DELAY = ("--sabotage", "drop any"), ("--sabotage", "delay any 5")
+DROP, RULE = "--sabotage drop any", "--firewall -A INPUT -j DROP"
 MEASURES = {ONE: ["answer"], TWO: ["truth"], THREE: ["silence"]}
 
 
@@ -23,13 +28,20 @@ def key(testcase):
 
 @pytest.fixture
 def runs(monkeypatch):
-    """Return the runs that a search makes; the second testcase resists the first means."""
+    """Return the runs that a search makes: what is done to which testcase.
+
+    The second resists every sabotage, the third everything.
+    """
     made = []
 
-    def rulings(_folder, testcases, words):
-        made.append((tuple(testcases), words[-1]))
-        spoilt = {DROP[1]: {ONE}, DELAY[1]: {TWO}}
-        red = next((of for means, of in spoilt.items() if words[-1].endswith(means)), set())
+    def rulings(_folder, testcases, words, **_):
+        harm = dict.fromkeys(testcases, "")
+        if "--sabotage-from" in words:
+            harm = tomllib.loads(Path(words[-1]).read_text())["sabotage"]
+        elif words[-1].startswith("--firewall"):
+            harm = dict.fromkeys(testcases, words[-1])
+        made.append(harm)
+        red = {ONE} if "--sabotage-from" in words else {TWO} if harm[testcases[0]] else set()
         return {key(one): DEVIATES if one in red else CONFORMS for one in testcases}
 
     monkeypatch.setattr(sabotage, "rulings", rulings)
@@ -39,18 +51,70 @@ def runs(monkeypatch):
 def search(tmp_path, **more):
     """Return a search of two means on three testcases."""
     kept = tmp_path / "kept.json"
-    return Search("model", (ONE, TWO, THREE), tmp_path, kept, means=(DROP, DELAY), **more)
+    return Search("model", (ONE, TWO, THREE), tmp_path, kept, means=(DROP, RULE), **more)
 
 
 def test_means_are_tried_on_what_is_not_yet_red(runs, tmp_path):
     """One that was found is enough."""
     found = search(tmp_path).run(lambda _: None)
-    assert found.by == {ONE: "--sabotage drop any", TWO: "--sabotage delay any 5"}
-    assert [testcases for testcases, _ in runs] == [
-        (ONE, TWO, THREE),
-        (ONE, TWO, THREE),
-        (TWO, THREE),
+    assert found.by == {ONE: DROP, TWO: RULE}
+    assert runs == [
+        {ONE: "", TWO: "", THREE: ""},
+        {ONE: "drop any", TWO: "drop any", THREE: "drop any"},
+        {TWO: "--firewall=-A INPUT -j DROP", THREE: "--firewall=-A INPUT -j DROP"},
     ]
+
+
+def test_the_last_segments_are_spoiled_first(runs, tmp_path):
+    """Each testcase has sabotage of its own, all of it in one run."""
+    kept = {"by": {}, "tries": {}, "before": [[*key(ONE), *CONFORMS], [*key(TWO), *CONFORMS]]}
+    kept["lengths"] = {ONE: [4, 3], TWO: [11, 0], THREE: [0, 2]}
+    (tmp_path / "kept.json").write_text(json.dumps(kept))
+    search(tmp_path).run(lambda _: None)
+    assert runs[0] == {ONE: "drop inbound 4th any", TWO: "drop inbound 11th any"}
+    assert runs[1] == {TWO: "alter inbound 11th any flags=R."}
+
+
+def test_what_an_earlier_list_says_comes_before_all_else(runs, tmp_path):
+    """A list is made again by trying what it says."""
+    path = tmp_path / "list.toml"
+    path.write_text(f'[sabotage]\n"{ONE}" = "drop R"\n[firewall]\n"{TWO}" = "-j DROP"\n[none]\n')
+    first = read_list(path)
+    assert first == {ONE: "--sabotage drop R", TWO: "--firewall -j DROP"}
+    search(tmp_path, first=first).run(lambda _: None)
+    assert runs[1:3] == [{ONE: "drop R", THREE: "drop any"}, {TWO: "--firewall=-j DROP"}]
+
+
+def test_a_list_of_anything_else_is_refused(tmp_path):
+    """It is named."""
+    path = tmp_path / "list.toml"
+    for text in ("[sabotage", "sabotage = 3"):
+        path.write_text(text)
+        with pytest.raises(UsageError, match="is no list of what turns testcases red"):
+            read_list(path)
+
+
+def test_segments_are_counted_without_harm(monkeypatch, tmp_path):
+    """Those of either side, and nothing else that happened."""
+    events = (
+        Happened(0.0, ASIDE, "listen(8)"),
+        Happened(0.1, TOWARDS, "S 0:0(0)", 0),
+        Happened(0.2, FROM, "S. 0:0(0) ack 1", 0),
+        Happened(0.3, TOWARDS, ". 1:1(0) ack 1", 0),
+        Happened(0.4, TOWARDS, "echo request"),
+    )
+    timelines.write(tmp_path, "pcap/one.pcap", Story(ONE, "", pair=False, events=events))
+    verdict = SimpleNamespace(testcase=f"{ONE}[model-ipv4]", pcap="pcap/one.pcap")
+    monkeypatch.setattr(sabotage, "read_run", lambda _: SimpleNamespace(verdicts=[verdict]))
+
+    def rulings(_folder, testcases, _words, look=None):
+        if look is not None:
+            look(tmp_path)
+        return {key(one): CONFORMS for one in testcases}
+
+    monkeypatch.setattr(sabotage, "rulings", rulings)
+    found = search(tmp_path).run(lambda _: None)
+    assert found.lengths == {ONE: (2, 1), TWO: (0, 0), THREE: (0, 0)}
 
 
 def test_a_search_goes_on_where_it_was_left(runs, tmp_path):
@@ -65,12 +129,18 @@ def test_a_search_goes_on_where_it_was_left(runs, tmp_path):
 
 @pytest.mark.usefixtures("runs")
 def test_the_list_names_what_turned_each_red_and_what_nothing_does(tmp_path):
-    """What is left over has its reason."""
+    """What is left over has its reason; the list can be read again."""
     found = search(tmp_path).run(lambda _: None)
     text = "\n".join(lines(found, list(MEASURES), MEASURES))
-    assert f'"{ONE}" = "--sabotage drop any"' in text
-    assert f'"{THREE}" = "no means of the list reaches what it observes: silence"' in text
+    assert tomllib.loads(text) == {
+        "sabotage": {ONE: "drop any"},
+        "firewall": {TWO: "-A INPUT -j DROP"},
+        "sysctl": {},
+        "none": {THREE: "no means of the list reaches what it observes: silence"},
+    }
     assert "# 2 of 3 testcases can be turned red" in text
+    (tmp_path / "list.toml").write_text(text)
+    assert read_list(tmp_path / "list.toml") == {ONE: DROP, TWO: RULE}
 
 
 def test_reasons_tell_what_cannot_be_spoiled():
@@ -83,13 +153,13 @@ def test_reasons_tell_what_cannot_be_spoiled():
     )
     text = "\n".join(lines(found, list(MEASURES), MEASURES))
     assert "nothing conforms that could be spoiled (unsupported): answer" in text
-    assert "no claim about it binds on this target: truth" in text
+    assert "no claim that conforms binds on this target: truth" in text
     assert "it does not run on this target" in text
 
 
 def test_a_target_that_cannot_be_tried_is_our_error(monkeypatch, tmp_path):
     """Its reason is told."""
-    monkeypatch.setattr(sabotage, "rulings", lambda *_: "no such target")
+    monkeypatch.setattr(sabotage, "rulings", lambda *_, **__: "no such target")
     with pytest.raises(HarnessError, match="no such target"):
         search(tmp_path).run(lambda _: None)
 
