@@ -3,7 +3,8 @@
 For every measure that a document computes from settings the shortest testcase that observes it; for
 every other setting that a document speaks of, the shortest that observes what it is said to change;
 and from every file that has none of these its shortest, for what no setting should change. All in
-one family. What lasts longer than the patience is watched for as long as that.
+one family, and no matrix, which takes too long. What lasts longer than the patience is watched for
+as long as that.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,9 +36,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     with usage():
         run = run_of(config)
         lengths = {item.nodeid: nominal_of(run, item) or 0.0 for item in items}
+    matrices = {name for name, of in run.library.measures.items() if of.kind is Kind.CELLS}
     chosen = set(
         choose(
-            [(one.nodeid, str(one.path), measures_of(one), _target(one)) for one in items],
+            [
+                (one.nodeid, str(one.path), measures_of(one), _target(one))
+                for one in items
+                if not matrices.issuperset(measures_of(one))
+            ],
             lengths.__getitem__,
             tokens(run.library),
         )
@@ -56,7 +62,7 @@ def tokens(library: Library) -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     for name, measure in library.measures.items():
         about = {knob: said for knob, said in library.knobs_about(name).items() if knob in known}
-        if not about or measure.kind is Kind.CELLS:  # a matrix takes too long
+        if not about or measure.kind is Kind.CELLS:
             continue
         computed = any(
             depends_on(judged.expectation) for said in about.values() for _, judged in said
