@@ -15,6 +15,7 @@ from harness.peer.bench import Bench
 from harness.peer.observer import Observer
 from harness.peer.peer import Peer
 from harness.peer.timeline import Timeline
+from harness.sabotage import Sabotage, spoiled_host, spoiled_link
 from harness.segment.segment import Segment
 from harness.states import State
 from harness.targets.driver import Capability, Driver, Facts, Place, World
@@ -23,7 +24,6 @@ from harness.targets.walk import LISTENING_PORT, Walk
 from harness.wire.link import Link
 from harness.wire.pcap import PcapWriter, Recorded
 from harness.wire.real import RealClock
-from harness.wire.saboteur import Sabotage, Saboteur
 from harness.wire.station import Station
 
 PEER_PORT = 40017
@@ -184,14 +184,12 @@ class Trial:
         # Captures lie in a folder of the reports, and are named from there.
         self.judge.pcap = str(Path(self.capture.parent.name, self.capture.name))
         offset = getattr(world.link, "offset", 0.0)
-        link: Link = Recorded(world.link, PcapWriter(self.capture.open("wb"), offset))
-        for sabotage in self.sabotage:
-            link = Saboteur(link, sabotage)
-        self._link = link
+        recorded = Recorded(world.link, PcapWriter(self.capture.open("wb"), offset))
+        self._link = link = spoiled_link(recorded, self.sabotage)
         names = ("client: ", "server: ") if pair else ("",)
         self._targets = [
             Target(
-                host,
+                spoiled_host(host, self.sabotage, world.clock),
                 self.facts,
                 world.clock,
                 self.family,

@@ -19,6 +19,7 @@ FLOORS = (
     ("commands",),
     ("sweep",),
     ("run", "trial", "order", "nursery"),
+    ("sabotage",),
     ("reporting",),
     ("judgement",),
     ("documents",),

@@ -57,7 +57,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="SPEC",
-        help="harm what the target sends, or is sent",
+        help="harm what the target sends, is sent, or says",
     )
     add("--sabotage-from", metavar="FILE", help="harm each testcase as it says there")
 

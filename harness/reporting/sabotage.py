@@ -1,10 +1,10 @@
 """Sabotage: for each testcase, something that turns it red on a stack that conforms.
 
 A mutant shows that a testcase can fail on a model. A real stack cannot be mutated, but what it
-sends or is sent can be spoiled, and its firewall and its sysctls can be set wrong. First the last
-segments of a testcase are spoiled, because what it judges is in them or follows them; then each of
-a fixed list of means is tried on what nothing has turned red so far. What is left over is named,
-with what it observes.
+sends, is sent and says can be spoiled, and its firewall and its sysctls can be set wrong. First
+the last segments of a testcase are spoiled, because what it judges is in them or follows them; then
+each of a fixed list of means is tried on what nothing has turned red so far. What is left over is
+named, with what it observes.
 """
 
 import itertools
@@ -40,82 +40,81 @@ _ESTABLISHED = "-p tcp -m connbytes --connbytes-dir both --connbytes-mode packet
 _STRIPPED = "-p tcp --tcp-flags SYN SYN -j TCPOPTSTRIP --strip-options"
 
 MEANS: tuple[str, ...] = (
-    "--sabotage drop from 2nd any",
-    "--sabotage alter from 2nd any seq+1",
-    "--sabotage alter from 2nd any ack+1",
-    f"--firewall -A INPUT {_ESTABLISHED} -j DROP",
-    f"--firewall -A INPUT {_ESTABLISHED} -j REJECT --reject-with tcp-reset",
+    "--sabotage lie from 2nd table",
+    "--sabotage lie from 3rd table",
+    "--sabotage lie table",
+    "--sabotage lie connect",
+    "--sabotage lie receive",
+    "--sabotage lie get",
+    "--sabotage lie info",
+    "--sabotage lie close 5",
+    "--sabotage lie accept",
+    "--sabotage lie send",
+    "--sabotage lie bind",
+    "--sabotage lie listen",
+    "--sabotage lie counters",
+    "--sabotage lie wait",
+    "--sabotage lie connect 5",
+    "--sabotage lie receive 5",
+    "--sabotage lie sysctl",
+    "--sabotage lie name",
+    "--sabotage lie from 5th table",
     "--sabotage drop any",
     "--sabotage alter any seq+1",
+    "--sabotage alter any win=1",
+    "--sabotage alter from 3rd any seq+1",
+    "--sabotage delay any 0.7",
     "--sabotage alter any ack+1",
     "--sabotage duplicate any",
-    "--sabotage drop from 3rd any",
-    "--sabotage alter from 3rd any seq+1",
-    "--sabotage alter from 3rd any ack+1",
-    "--sabotage delay from 2nd any 0.7",
-    "--sabotage delay from 3rd any 5",
-    "--sabotage alter any flags=R.",
-    "--sabotage alter from 2nd any flags=F.",
     "--sabotage alter from 2nd any win+1000",
-    "--sabotage alter from 2nd any win=0",
-    "--sabotage alter from 2nd any win=1",
     "--sabotage alter from 2nd any urg+1",
-    "--sabotage drop 2nd any",
-    "--sabotage drop 3rd any",
-    "--sabotage delay 2nd any 5",
-    "--sabotage delay 3rd any 5",
-    "--sabotage drop .",
-    "--sabotage drop R.",
-    "--sabotage drop R",
-    "--sabotage drop F.",
     "--sabotage alter S flags=SEW",
     "--sabotage alter S. flags=S.E",
-    "--sabotage alter . flags=P.U",
-    "--sabotage drop 2nd S",
-    "--sabotage drop 2nd S.",
-    "--sabotage delay any 0.7",
-    "--sabotage delay F. 5",
-    "--sabotage alter any win=0",
-    "--sabotage alter any win=1",
-    "--sabotage alter any win+1000",
-    "--firewall -A OUTPUT -p tcp --tcp-flags RST RST -j DROP",
-    "--firewall -A OUTPUT -p tcp --tcp-flags FIN FIN -j DROP",
-    "--firewall -A INPUT -p tcp --tcp-flags FIN FIN -j DROP",
-    "--firewall -A INPUT -p tcp --tcp-flags RST RST -j DROP",
-    "--firewall -A INPUT -p tcp --tcp-flags SYN,ACK ACK -j DROP",
-    "--firewall -A OUTPUT -p tcp --tcp-flags SYN,ACK SYN,ACK -j DROP",
-    f"--firewall -A OUTPUT {_ESTABLISHED} -j DROP",
-    "--firewall -A INPUT -p tcp -j DROP",
+    "--sabotage drop R.",
+    "--sabotage drop F.",
+    "--sabotage drop S.",
+    f"--firewall -A INPUT {_ESTABLISHED} -j DROP",
     "--firewall -A INPUT -p tcp -j REJECT --reject-with tcp-reset",
-    "--firewall -A INPUT -p icmp -j DROP",
+    "--firewall -A INPUT -p tcp -j DROP",
     "--firewall -A OUTPUT -p tcp -j DROP",
+    f"--firewall -A OUTPUT {_ESTABLISHED} -j DROP",
+    f"--firewall -A INPUT {_ESTABLISHED} -j REJECT --reject-with tcp-reset",
+    "--firewall -A OUTPUT -p tcp --tcp-flags SYN,ACK SYN,ACK -j DROP",
+    "--firewall -A OUTPUT -p tcp --tcp-flags RST RST -j DROP",
+    "--firewall -A INPUT -p icmp -j DROP",
+    "--firewall -t mangle -A OUTPUT -p tcp -j DSCP --set-dscp 46",
+    "--firewall -t mangle -A OUTPUT -p tcp -j TTL --ttl-set 1",
     "--firewall -t mangle -A OUTPUT -p tcp --tcp-flags SYN SYN -j TCPMSS --set-mss 600",
     f"--firewall -t mangle -A OUTPUT {_STRIPPED} sack-permitted",
     f"--firewall -t mangle -A OUTPUT {_STRIPPED} wscale",
     f"--firewall -t mangle -A INPUT {_STRIPPED} timestamp",
-    "--firewall -t mangle -A OUTPUT -p tcp -j DSCP --set-dscp 46",
-    "--sysctl net.ipv4.tcp_abort_on_overflow=1",
-    "--sysctl net.ipv4.tcp_syncookies=2",
     "--sysctl net.ipv4.tcp_timestamps=0",
     "--sysctl net.ipv4.tcp_sack=0",
     "--sysctl net.ipv4.tcp_window_scaling=0",
+    "--sysctl net.ipv4.tcp_syncookies=2",
+    "--sysctl net.ipv4.tcp_rmem=4096 4096 4096",
+    "--sysctl net.ipv4.tcp_wmem=4096 4096 4096",
+    "--sysctl net.ipv4.tcp_abort_on_overflow=1",
     "--sysctl net.ipv4.tcp_retries2=1",
     "--sysctl net.ipv4.tcp_syn_retries=0",
-    "--sysctl net.ipv4.tcp_synack_retries=0",
     "--sysctl net.ipv4.tcp_fin_timeout=1",
     "--sysctl net.ipv4.tcp_max_tw_buckets=0",
-    "--sysctl net.ipv4.tcp_rfc1337=1",
-    "--sysctl net.ipv4.ip_default_ttl=1",
+    "--sysctl net.ipv4.ip_nonlocal_bind=1",
+    "--sysctl net.ipv4.ip_local_port_range=2000 2003",
     "--sysctl net.core.somaxconn=1",
 )
 """An option of pytest and its value; those that harm the most testcases come first."""
 
-_TARGETED: tuple[tuple[str, int], ...] = (
+_LAST: tuple[tuple[str, int], ...] = (
     ("drop inbound {} any", 0),
     ("alter from {} any seq+1", 0),
     ("drop from {} any", 0),
     ("alter inbound {} any flags=R.", 0),
     ("drop inbound from {} any", 1),
+)
+"""What to do to one of the last segments of either side, and to which, counted from the last."""
+
+_NEAR: tuple[tuple[str, int], ...] = (
     ("alter inbound {} any seq+100000", 0),
     ("alter from {} any flags=R.", 0),
     ("alter from {} any ack+1", 0),
@@ -135,7 +134,7 @@ _TARGETED: tuple[tuple[str, int], ...] = (
     ("drop from {} any", 2),
     ("alter from {} any seq+1", 2),
 )
-"""What to do to one of the last segments of either side, and to which, counted from the last."""
+"""The same, tried last of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,12 +205,17 @@ class Search:
     def _candidates(self, testcase: str, found: "Found") -> Iterator[str]:
         if testcase in self.first:
             yield self.first[testcase]
-        inbound, outbound = found.lengths[testcase]
-        for text, back in _TARGETED:
-            number = (inbound if "inbound" in text else outbound) - back
+        yield from self._targeted(_LAST, found.lengths[testcase])
+        yield from self.means
+        yield from self._targeted(_NEAR, found.lengths[testcase])
+
+    def _targeted(
+        self, texts: Sequence[tuple[str, int]], lengths: tuple[int, int]
+    ) -> Iterator[str]:
+        for text, back in texts:
+            number = lengths[0 if "inbound" in text else 1] - back
             if number > 0:
                 yield SABOTAGE + text.format(_ordinal(number))
-        yield from self.means
 
     def _try(self, batch: Mapping[str, str], found: "Found", told: Callable[[str], None]) -> None:
         # Under harm most testcases cannot do what they mean to, and never will.

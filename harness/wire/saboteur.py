@@ -11,11 +11,9 @@ import itertools
 import math
 import re
 import sys
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
@@ -29,10 +27,11 @@ from harness.wire.clock import Clock
 from harness.wire.link import Frame, Link
 from harness.wire.volley import Volley, load
 
-_EXAMPLES = (
+EXAMPLES = (
     "'drop R.', 'drop 3rd S', 'drop from 2nd any', 'delay S. 0.5', 'duplicate any', "
     "'alter R. ack+1', 'drop inbound 3rd any'"
 )
+"""How a sabotage is written, for errors."""
 _WORDS = re.compile(
     r"(?P<verb>drop|delay|duplicate|alter)(?P<inbound> inbound)?"
     r"(?: (?P<onwards>from )?(?P<ordinal>[1-9][0-9]{0,5})(?:st|[nr]d|th))?"
@@ -107,14 +106,14 @@ def parse_sabotage(text: str) -> Sabotage:
     """
     words = _WORDS.fullmatch(" ".join(text.split()))
     if words is None:
-        raise UsageError(f"sabotage {text!r}: write it like one of {_EXAMPLES}")
+        raise UsageError(f"sabotage {text!r}: write it like one of {EXAMPLES}")
     verb = Verb(words["verb"])
     try:
         flags = None if words["flags"] == "any" else parse_flags(words["flags"])
     except UsageError:
         raise UsageError(
             f"sabotage {text!r}: {words['flags']!r} is neither flags nor 'any': "
-            f"write it like one of {_EXAMPLES}"
+            f"write it like one of {EXAMPLES}"
         ) from None
     first = int(words["ordinal"] or 1)
     onwards = words["onwards"] or not words["ordinal"]
@@ -128,21 +127,6 @@ def parse_sabotage(text: str) -> Sabotage:
     if argument:
         raise UsageError(f"sabotage {text!r}: leave out {argument!r}, {verb} needs no more")
     return plain
-
-
-def read_sabotage(path: Path) -> dict[str, Sabotage]:
-    """Read a TOML file of testcases, each with its own sabotage; UsageError for anything else.
-
-    It has one table, `[sabotage]`: the name of a testcase, without target and family, and what is
-    done to it.
-    """
-    try:
-        table = tomllib.loads(path.read_text("utf-8"))["sabotage"]
-    except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"{path}: it has no table [sabotage] of testcases: {error}") from None
-    if not isinstance(table, dict) or not all(isinstance(text, str) for text in table.values()):
-        raise UsageError(f"{path}: write what is done to a testcase as text, like {_EXAMPLES}")
-    return {testcase: parse_sabotage(text) for testcase, text in table.items()}
 
 
 def _seconds(text: str, argument: str) -> float:

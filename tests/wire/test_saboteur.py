@@ -4,7 +4,7 @@ from harness.errors import UsageError
 from harness.segment import codec
 from harness.segment.notation import write
 from harness.wire.link import Frame
-from harness.wire.saboteur import Saboteur, parse_sabotage, read_sabotage
+from harness.wire.saboteur import Saboteur, parse_sabotage
 from tests.wire.hosts import FAMILIES, drained, frame_from_target, pair, run
 
 
@@ -176,31 +176,3 @@ def test_a_bad_sabotage_says_how_to_write_one(text):
     assert repr(text) in message
     assert "as in '" in message or "like one of" in message or "leave out" in message
     assert "\n" not in message
-
-
-def test_each_testcase_may_have_a_sabotage_of_its_own(tmp_path):
-    """They stand in a table of a file."""
-    path = tmp_path / "red.toml"
-    path.write_text('[sabotage]\n"a.py::test_one" = "drop inbound 3rd any"\n[none]\n')
-    assert read_sabotage(path) == {"a.py::test_one": parse_sabotage("drop inbound 3rd any")}
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        (None, "no table"),
-        ("[sabotage", "no table"),
-        ("[other]", "no table"),
-        ("sabotage = 3", "as text"),
-        ('[sabotage]\n"a.py::test_one" = 3', "as text"),
-        ('[sabotage]\n"a.py::test_one" = "lose S"', "lose S"),
-    ],
-)
-def test_a_file_of_anything_else_is_refused(tmp_path, text, said):
-    """The error is one line with the file, or with the sabotage."""
-    path = tmp_path / "red.toml"
-    if text is not None:
-        path.write_text(text)
-    with pytest.raises(UsageError, match=said) as raised:
-        read_sabotage(path)
-    assert "\n" not in str(raised.value)

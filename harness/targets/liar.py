@@ -1,0 +1,152 @@
+"""Liar: a channel on which a stack tells its applications what is not so.
+
+What a stack says to them is as much its output as what it sends: spoiled like that, by a `Saboteur`
+of the link's kind, testcases that judge calls and states can be seen to fail on a real stack.
+"""
+
+import errno
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.errors import UsageError
+from harness.states import State
+from harness.targets.driver import Channel, Reply
+
+_EXAMPLES = "'lie connect', 'lie 2nd close 5', 'lie from 3rd table' or 'lie receive ECONNRESET'"
+_WORDS = re.compile(
+    r"lie(?: (?P<onwards>from )?(?P<ordinal>[1-9][0-9]{0,5})(?:st|[nr]d|th))?"
+    r" (?P<call>[a-z]+)"
+    r"(?: (?:(?P<seconds>[0-9]{1,6}(?:\.[0-9]{1,9})?)|(?P<error>E[A-Z0-9]{1,20})))?"
+)
+CALLS = (
+    *("socket", "bind", "listen", "connect", "accept", "send", "receive", "wait", "finish"),
+    *("shutdown", "close", "set", "get", "ioctl", "name", "peername", "info", "errors"),
+    *("table", "counters", "sysctl", "sysctls"),
+)
+"""The calls, and the looks at a stack, that may be lied about: operations of the agent."""
+
+_FAILURE = "EIO"
+_MORE = 1000
+_STATES = [str(state) for state in State]
+
+
+@dataclass(frozen=True, slots=True)
+class Lie:
+    """Which calls of a kind end otherwise than they did; made by `parse_lie`.
+
+    `spoiled` are counted from 1. They end `seconds` later, or with `error`, or, with neither, in
+    the opposite: a success fails, an error is none, and of a look other states and numbers come.
+    """
+
+    call: str
+    spoiled: range
+    seconds: float = 0.0
+    error: str | None = None
+
+
+def is_lie(text: str) -> bool:
+    """Tell whether a sabotage is meant to be a lie."""
+    return text.split()[:1] == ["lie"]
+
+
+def parse_lie(text: str) -> Lie:
+    """Read a lie, `lie [[from] ORDINAL] CALL [SECONDS|ERRNO]`; UsageError when it is none."""
+    words = _WORDS.fullmatch(" ".join(text.split()))
+    if words is None:
+        raise UsageError(f"sabotage {text!r}: write it like {_EXAMPLES}")
+    if words["call"] not in CALLS:
+        raise UsageError(f"sabotage {text!r}: nothing is called {words['call']!r}: {_EXAMPLES}")
+    if words["error"] and not hasattr(errno, words["error"]):
+        raise UsageError(f"sabotage {text!r}: no errno is called {words['error']}")
+    first = int(words["ordinal"] or 1)
+    onwards = words["onwards"] or not words["ordinal"]
+    last = sys.maxsize if onwards else first + 1
+    seconds = float(words["seconds"] or 0.0)
+    return Lie(words["call"], range(first, last), seconds, words["error"])
+
+
+class Liar:
+    """A channel that answers as the stack does, except where it lies."""
+
+    def __init__(self, channel: Channel, lie: Lie, now: Callable[[], float]) -> None:
+        self._channel = channel
+        self._lie = lie
+        self._now = now
+        self._asked = 0
+        self._rows: Sequence[Any] = ()
+
+    def request(self, operation: str, **arguments: Any) -> Reply:
+        """Ask for a call; its reply may be a lie."""
+        reply = self._channel.request(operation, **arguments)
+        if operation != self._lie.call:
+            return reply
+        self._asked += 1
+        if operation == "table" and reply.value:
+            self._rows = reply.value
+        if self._asked not in self._lie.spoiled:
+            return reply
+        return _LiedReply(reply, self._lie, self._now, self._other)
+
+    def _other(self, operation: str, value: Any) -> Any:
+        """Return something else than what a look has shown."""
+        match operation, value:
+            case "table", _:
+                return [{**row, "state": _next(row["state"])} for row in value or self._rows]
+            case ("counters", dict()):
+                # It is by how much they have grown that is looked at.
+                return {name: number + _MORE * self._asked for name, number in value.items()}
+            case "receive", _:
+                return ""
+            case (_, list()):
+                return [_more(each) for each in value]
+        return _more(value)
+
+
+class _LiedReply:
+    """A reply that is another than the stack's, once that is there."""
+
+    def __init__(
+        self, reply: Reply, lie: Lie, now: Callable[[], float], other: Callable[[str, Any], Any]
+    ) -> None:
+        self.began = reply.began
+        self.ended: float | None = None
+        self.value: Any = None
+        self.error: str | None = None
+        self._reply = reply
+        self._lie = lie
+        self._now = now
+        self._other = other
+        self.finished()
+
+    def finished(self) -> bool:
+        """Tell whether the call has ended, and so much later as it is said to."""
+        if self.ended is None and self._reply.finished() and self._reply.ended is not None:
+            ended = self._reply.ended + self._lie.seconds
+            if ended <= self._now():
+                self.began, self.ended = self._reply.began, ended
+                self._tell()
+        return self.ended is not None
+
+    def _tell(self) -> None:
+        self.value, self.error = self._reply.value, self._reply.error
+        if self._lie.seconds:
+            return
+        if self._lie.error or self.error:
+            self.error = self._lie.error
+            return
+        self.value = self._other(self._lie.call, self._reply.value)
+        if self.value == self._reply.value:
+            self.error = _FAILURE
+
+
+def _next(state: str) -> str:
+    """Return another state than this."""
+    at = _STATES.index(state) if state in _STATES else -1
+    return _STATES[(at + 1) % len(_STATES)]
+
+
+def _more(value: Any) -> Any:
+    return value + _MORE if type(value) is int else value
