@@ -11,6 +11,9 @@ from harness.reporting import sabotage
 
 WORKERS = 18
 
+_HUNG = {"tuned": 180.0, "documented": 600.0}
+"""Seconds of wall time that a run under harm may last."""
+
 
 def add(commands: Any) -> None:
     """Declare the command."""
@@ -30,6 +33,7 @@ def add(commands: Any) -> None:
     add("--testcases", type=Path, metavar="DIR", help="where the testcases are (testcases)")
     add("--timers", choices=("tuned", "documented"), default="tuned")
     add("--first", type=Path, metavar="FILE", help="an earlier list, of what is tried first")
+    add("--patience", type=float, default=300.0, metavar="SECONDS", help="longest wait (300)")
     add("--piece", type=int, default=500, metavar="N", help="testcases of one run of pytest (500)")
     add("--workers", type=int, default=WORKERS, metavar="N", help="workers of one run (18)")
     add("--family", choices=("ipv4", "ipv6"), help="in one address family only (both)")
@@ -55,10 +59,11 @@ def _sabotage(options: argparse.Namespace) -> int:
             testcases,
             root,
             options.resume.absolute(),
-            ["--timers", options.timers, *workers, *bound],
+            ["--timers", options.timers, f"--patience={options.patience}", *workers, *bound],
             max(1, options.piece),
             options.family or "",
             first=sabotage.read_list(options.first) if options.first else {},
+            hung=_HUNG[options.timers],
         )
 
         def told(line: str) -> None:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from harness.errors import HarnessError, UsageError
 from harness.judgement.verdict import Verdict
+from harness.reporting.journal import JOURNAL_NAME
 from harness.reporting.run import FILE_NAME, read_run
 
 _Thing = TypeVar("_Thing")
@@ -183,11 +184,13 @@ def rulings(
     words: Sequence[str],
     *,
     hung: float = HUNG,
+    partial: bool = False,
     look: Callable[[Path], object] | None = None,
 ) -> Rulings | str:
     """Run testcases with these words to pytest, in a folder; return the verdicts, or why none.
 
-    `look` is called with the folder of the reports before it is deleted.
+    A run that lasts `hung` seconds of wall time is ended; what it found by then counts if it may be
+    `partial`. `look` is called with the folder of the reports before it is deleted.
     """
     with tempfile.TemporaryDirectory(prefix="tcpspec-run-") as reports:
         command = [sys.executable, "-m", "pytest", *testcases, *words]
@@ -203,18 +206,24 @@ def rulings(
                 timeout=hung,
             )
         except subprocess.TimeoutExpired:
-            return "it hung"
+            journal = Path(reports, JOURNAL_NAME)
+            return rulings_of(journal) if partial and journal.exists() else "it hung"
         if done.returncode not in RAN or not Path(reports, FILE_NAME).exists():
             said = (done.stderr or done.stdout).strip().splitlines()
             return said[-1] if said else f"exit status {done.returncode}"
         if look is not None:
             look(Path(reports))
-        return {
-            (testcase_of(one.testcase), one.claim, one.measure, one.family): Ruling(
-                one.verdict, one.binding and not one.known, (one.reason or "").startswith(OURS)
-            )
-            for one in read_run(Path(reports)).verdicts
-        }
+        return rulings_of(Path(reports))
+
+
+def rulings_of(run: Path) -> Rulings:
+    """Return the verdicts of a run: its folder, or the journal of one that was killed."""
+    return {
+        (testcase_of(one.testcase), one.claim, one.measure, one.family): Ruling(
+            one.verdict, one.binding and not one.known, (one.reason or "").startswith(OURS)
+        )
+        for one in read_run(run).verdicts
+    }
 
 
 def kept_in(path: Path | None) -> dict[str, Rulings]:

@@ -1,11 +1,14 @@
 """Mutation: what counts as caught, what is astray, and how it is told."""
 
 import json
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from harness.errors import HarnessError, UsageError
 from harness.judgement.verdict import Verdict
+from harness.reporting.journal import JOURNAL_NAME
 from harness.reporting.mutation import (
     Fault,
     Outcome,
@@ -16,6 +19,7 @@ from harness.reporting.mutation import (
     judged,
     kept_in,
     lines,
+    rulings,
 )
 
 CONFORMS, DEVIATES = Ruling(Verdict.CONFORMS), Ruling(Verdict.DEVIATES)
@@ -149,3 +153,28 @@ def test_testcases_that_cannot_run_are_our_error(tmp_path):
     """Nothing can be said of mutants where the model itself cannot be tried."""
     with pytest.raises(HarnessError, match="cannot run on model-rfc9293"):
         Trials("model-rfc9293", ["no/such/place"], tmp_path).run([], lambda _: None)
+
+
+@pytest.mark.parametrize("partial", [False, True])
+def test_a_run_that_hangs_counts_for_what_it_found(monkeypatch, tmp_path, partial):
+    """Its journal is read, if that is wanted."""
+
+    def hangs(command, **_):
+        reports = Path(command[command.index("--reports") + 1])
+        journal_lines(reports)
+        raise subprocess.TimeoutExpired(command, 1.0)
+
+    monkeypatch.setattr(subprocess, "run", hangs)
+    found = rulings(tmp_path, ("a.py::test_one",), (), partial=partial)
+    key = ("a.py::test_one", "STD:1", "answer", "ipv4")
+    assert found == ({key: Ruling(Verdict.DEVIATES)} if partial else "it hung")
+
+
+def journal_lines(reports):
+    """Write the journal of a run that was killed in mid-line."""
+    verdict = dict.fromkeys(("document", "target", "documented", "observed"), "x")
+    verdict |= {"testcase": "a.py::test_one[x-ipv4]", "claim": "STD:1", "measure": "answer"}
+    verdict |= {"verdict": "deviates", "reason": "", "binding": True, "known": False}
+    verdict |= {"values": None, "family": "ipv4", "attempt": 1, "noise_s": None, "pcap": None}
+    text = json.dumps(verdict)
+    (reports / JOURNAL_NAME).write_text(f"{text}\n{text[:40]}", "utf-8")

@@ -107,7 +107,7 @@ def test_segments_are_counted_without_harm(monkeypatch, tmp_path):
     verdict = SimpleNamespace(testcase=f"{ONE}[model-ipv4]", pcap="pcap/one.pcap")
     monkeypatch.setattr(sabotage, "read_run", lambda _: SimpleNamespace(verdicts=[verdict]))
 
-    def rulings(_folder, testcases, _words, look=None):
+    def rulings(_folder, testcases, _words, look=None, **_):
         if look is not None:
             look(tmp_path)
         return {key(one): CONFORMS for one in testcases}
