@@ -14,15 +14,14 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from harness.errors import UsageError
-from harness.segment import codec, sequence
+from harness.segment import codec
 from harness.segment.datagram import Datagram
 from harness.segment.forgery import Network
 from harness.segment.notation import parse_flags
 from harness.segment.segment import Flags, Segment
-from harness.segment.spelling import LETTERS, NO_FLAGS
+from harness.wire.change import FIELDS, Change, parse_change
 from harness.wire.clock import Clock
 from harness.wire.link import Frame, Link
 from harness.wire.volley import Volley, load
@@ -38,13 +37,7 @@ _WORDS = re.compile(
     r" (?P<flags>[^ ]+)"
     r"(?: (?P<argument>[^ ]+))?"
 )
-_CHANGE = re.compile(
-    r"(?P<field>seq|ack|win|urg)(?P<sign>[-+=])(?P<number>[0-9]{1,10})"
-    rf"|flags=(?P<flags>[{''.join(LETTERS)}]+|{NO_FLAGS})"
-)
-_FIELDS = {"seq": "seq", "ack": "ack", "win": "window", "urg": "urgent"}
 _EVERY = range(1, sys.maxsize)
-_SIZES = {"seq": sequence.MODULUS, "ack": sequence.MODULUS, "win": 1 << 16, "urg": 1 << 16}
 
 
 class Verb(enum.StrEnum):
@@ -54,25 +47,6 @@ class Verb(enum.StrEnum):
     DELAY = "delay"
     DUPLICATE = "duplicate"
     ALTER = "alter"
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What is done to one field, `flags` or a number: `sign` is `+`, `-` or `=`."""
-
-    field: str
-    sign: str
-    number: int
-
-    def applied(self, segment: Segment) -> Segment:
-        """Return the segment with the field changed, modulo its size, and a right checksum."""
-        if self.field == "flags":
-            return dataclasses.replace(segment, checksum=None, flags=Flags(self.number))
-        name = _FIELDS[self.field]
-        base = 0 if self.sign == "=" else getattr(segment, name)
-        number = base - self.number if self.sign == "-" else base + self.number
-        fields: dict[str, Any] = {name: number % _SIZES[self.field]}
-        return dataclasses.replace(segment, checksum=None, **fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +75,9 @@ def parse_sabotage(text: str) -> Sabotage:
 
     It is written `VERB [inbound] [[from] ORDINAL] FLAGS [ARGUMENT]`: `drop R.`, `drop 3rd S`,
     `drop from 2nd any`, `delay S. 0.5` (seconds), `duplicate F.`, `drop inbound 3rd any` (of what
-    the target is sent), and `alter` with `+`, `-` or `=` on seq, ack, win or urg, or `=` on flags:
-    `alter R. ack+1`, `alter S flags=SEW`.
+    the target is sent), `duplicate R 0.5` (the copy comes later), and `alter` with `+`, `-` or `=`
+    and a number on seq, ack, win, urg, sport, dport, sum, ttl, tos, df, mss, tsval or len, or with
+    `flags=SEW`, `src=` or `dst=` and an address, `options=none` or `ipoptions=none`.
     """
     words = _WORDS.fullmatch(" ".join(text.split()))
     if words is None:
@@ -120,7 +95,7 @@ def parse_sabotage(text: str) -> Sabotage:
     spoiled = _EVERY[first - 1 :] if onwards else range(first, first + 1)
     plain = Sabotage(verb, flags, spoiled, inbound=bool(words["inbound"]))
     argument = words["argument"] or ""
-    if verb is Verb.DELAY:
+    if verb is Verb.DELAY or (verb is Verb.DUPLICATE and argument):
         return dataclasses.replace(plain, seconds=_seconds(text, argument))
     if verb is Verb.ALTER:
         return dataclasses.replace(plain, change=_change(text, argument))
@@ -136,15 +111,13 @@ def _seconds(text: str, argument: str) -> float:
 
 
 def _change(text: str, argument: str) -> Change:
-    change = _CHANGE.fullmatch(argument)
-    if change is None:
+    try:
+        return parse_change(argument)
+    except (UsageError, ValueError):
         raise UsageError(
-            f"sabotage {text!r}: say what to alter in seq, ack, win, urg or flags, "
+            f"sabotage {text!r}: say what to alter, one of {FIELDS}, "
             "as in 'alter R. ack+1', 'alter S. win=0' or 'alter S flags=SEW'"
-        )
-    if change["flags"]:
-        return Change("flags", "=", int(parse_flags(change["flags"])))
-    return Change(change["field"], change["sign"], int(change["number"]))
+        ) from None
 
 
 class Saboteur:
@@ -238,12 +211,11 @@ class Saboteur:
         if self._fitting not in sabotage.spoiled:
             return [frame]
         if sabotage.change is not None:
-            changed = sabotage.change.applied(datagram.segment)
-            datagram = dataclasses.replace(datagram, content=changed)
+            datagram = sabotage.change.applied(datagram)
             ends = (ethernet.source_mac, ethernet.destination_mac)
             return [dataclasses.replace(frame, octets=codec.encode_frame(*ends, datagram))]
         later = dataclasses.replace(frame, stamp=frame.stamp + sabotage.seconds)
-        return {Verb.DROP: [], Verb.DUPLICATE: [frame, frame]}.get(sabotage.verb, [later])
+        return {Verb.DROP: [], Verb.DUPLICATE: [frame, later]}.get(sabotage.verb, [later])
 
 
 @dataclass(frozen=True, slots=True)

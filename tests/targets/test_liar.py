@@ -5,6 +5,7 @@ import pytest
 from harness.errors import UsageError
 from harness.targets.liar import CALLS, Liar, parse_lie
 
+FLAGS = "AQIDBAUGBwg"
 ROW = {"state": "ESTABLISHED", "local_port": 80}
 
 
@@ -49,6 +50,14 @@ def lied(text, operation, *replies, now=9.0):
         ("lie receive", "receive", ("", None), ("", "EIO")),
         ("lie table", "table", ([ROW], None), ([ROW | {"state": "FIN-WAIT-1"}], None)),
         ("lie table", "table", ([], None), ([], "EIO")),
+        (
+            "lie info",
+            "info",
+            ("AQIDBAUGBwgFAAAABgAAAAc=", None),
+            ("AQIDBAUGBwgFEAAABhAAAAc=", None),
+        ),
+        ("lie sysctl", "sysctl", ("5", None), ("1005", None)),
+        ("lie sysctls", "sysctls", ({"a": "5", "b": "x"}, None), ({"a": "1005", "b": "x"}, None)),
         ("lie counters", "counters", ({"TcpInSegs": 3}, None), ({"TcpInSegs": 1003}, None)),
     ],
 )

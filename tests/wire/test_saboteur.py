@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from harness.errors import UsageError
@@ -45,6 +47,9 @@ RST, DATA = "R 1:1(0)", "P. 1:6(5) ack 1"
         ("drop none", [SYN, SYN_ACK, ACK, SYN, DATA, RST]),
         ("duplicate R", [SYN, SYN_ACK, ACK, SYN, DATA, RST, RST]),
         ("duplicate 1st S", [SYN, SYN, SYN_ACK, ACK, SYN, DATA, RST]),
+        ("duplicate R 2", [SYN, SYN_ACK, ACK, SYN, DATA, RST, RST]),
+        ("alter 2nd . len=2", [SYN, SYN_ACK, ACK, SYN, "P. 1:3(2) ack 1", RST]),
+        ("alter 2nd . len+2", [SYN, SYN_ACK, ACK, SYN, "P. 1:8(7) ack 1", RST]),
         ("alter R seq+1", [SYN, SYN_ACK, ACK, SYN, DATA, "R 2:2(0)"]),
         ("alter S. ack-3", [SYN, "S. 0:0(0) ack -2", ACK, SYN, DATA, RST]),
         ("alter 2nd . seq=9", [SYN, SYN_ACK, ACK, SYN, "P. 9:14(5) ack 1", RST]),
@@ -94,6 +99,57 @@ def test_an_altered_window_has_a_right_checksum(family):
     datagram = codec.decode_frame(saboteur.poll().octets).content
     assert datagram.checksum_right
     assert write(datagram.segment) == "S. 0:0(0) ack 1 win 0 <mss 1460,nop,wscale 7>"
+
+
+@pytest.mark.parametrize(
+    ("change", "seen"),
+    [
+        ("ttl-1", {"ttl": 63}),
+        ("tos=3", {"tos": 3}),
+        ("df=1", {"dont_fragment": True}),
+        ("src=198.51.100.9", {"source": "198.51.100.9"}),
+        ("dst=198.51.100.8", {"destination": "198.51.100.8"}),
+        ("src=2001:db8::9", {}),
+        ("ipoptions=none", {"ip_options": b""}),
+        ("sum+1", {"checksum_right": False}),
+    ],
+)
+def test_the_datagram_around_a_segment_can_be_altered(change, seen):
+    """Nothing but that one field; an address of the other family is none of its."""
+    clock, near, far = pair()
+    saboteur = Saboteur(near, parse_sabotage(f"alter any {change}"))
+    octets = frame_from_target(SYN_ACK)
+    far.send(octets)
+    clock.wait(1.0)
+    before, after = codec.decode_frame(octets).content, None
+    after = codec.decode_frame(saboteur.poll().octets).content
+    differs = {
+        one.name: getattr(after, one.name)
+        for one in dataclasses.fields(after)
+        if one.name != "content" and getattr(after, one.name) != getattr(before, one.name)
+    }
+    assert differs == {key: value for key, value in seen.items() if key != "ip_options"}
+
+
+@pytest.mark.parametrize(
+    ("change", "options"),
+    [
+        ("mss=600", "<mss 600,nop,nop,TS val 5 ecr 6>"),
+        ("mss-1", "<mss 1459,nop,nop,TS val 5 ecr 6>"),
+        ("tsval+1", "<mss 1460,nop,nop,TS val 6 ecr 6>"),
+        ("options=none", ""),
+    ],
+)
+def test_an_option_can_be_altered(change, options):
+    """What has no such option stays as it is."""
+    sent = "S. 0:0(0) ack 1 win 9 <mss 1460,nop,nop,TS val 5 ecr 6>"
+    clock, near, far = pair()
+    saboteur = Saboteur(near, parse_sabotage(f"alter any {change}"))
+    far.send(frame_from_target(sent))
+    far.send(frame_from_target("R 1:1(0) win 9"))
+    clock.wait(1.0)
+    seen = [write(codec.decode_frame(one.octets).content.segment) for one in drained(saboteur)]
+    assert seen == [f"S. 0:0(0) ack 1 win 9 {options}".strip(), "R 1:1(0) win 9"]
 
 
 def test_a_delayed_frame_comes_later_and_ends_a_wait():
@@ -158,11 +214,14 @@ def test_what_the_harness_sends_is_not_spoiled():
         "delay S soon",
         "delay S -1",
         "alter S",
-        "alter S mss=5",
+        "alter S mtu=5",
         "alter S flags=X",
         "alter S flags+S",
         "alter S ack*2",
-        "duplicate S 2",
+        "duplicate S soon",
+        "alter S tos=high",
+        "alter S src=nowhere",
+        "alter S options=5",
         "drop S. drop R",
         "drop inbound",
         "drop 3rd inbound S",
