@@ -5,11 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness import sabotage as sabotages
 from harness.documents.library import Library
 from harness.errors import UsageError
 from harness.judgement.ledger import Ledger
-from harness.sabotage import Sabotage
+from harness.sabotage import Sabotage, parse, read
 from harness.targets.driver import Driver, Facts, Settings
 from harness.targets.profile import LeftOut, Profile
 from harness.targets.registry import driver
@@ -60,8 +59,8 @@ class Run:
             bind=bound,
             patience=patience,
             reports=reports,
-            sabotage=tuple(sabotages.parse(text) for text in sabotage),
-            own_sabotage=sabotages.read(own_sabotage) if own_sabotage else {},
+            sabotage=tuple(parse(text) for text in sabotage),
+            own_sabotage=read(own_sabotage) if own_sabotage else {},
         )
 
     def at(self, settings: Settings) -> "Run":

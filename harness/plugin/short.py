@@ -7,7 +7,7 @@ one family, and no matrix, which takes too long. What lasts longer than the pati
 as long as that.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import pytest
 
@@ -39,13 +39,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     matrices = {name for name, of in run.library.measures.items() if of.kind is Kind.CELLS}
     chosen = set(
         choose(
-            [
-                (one.nodeid, str(one.path), measures_of(one), _target(one))
-                for one in items
-                if not matrices.issuperset(measures_of(one))
-            ],
+            [(one.nodeid, str(one.path), measures_of(one), _target(one)) for one in items],
             lengths.__getitem__,
             tokens(run.library),
+            matrices,
         )
     )
     left = [item for item in items if item.nodeid not in chosen]
@@ -60,9 +57,9 @@ def tokens(library: Library) -> dict[str, frozenset[str]]:
     """
     known = knobs.load().by_name.keys()
     found: dict[str, frozenset[str]] = {}
-    for name, measure in library.measures.items():
+    for name in library.measures:
         about = {knob: said for knob, said in library.knobs_about(name).items() if knob in known}
-        if not about or measure.kind is Kind.CELLS:
+        if not about:
             continue
         computed = any(
             depends_on(judged.expectation) for said in about.values() for _, judged in said
@@ -75,15 +72,18 @@ def choose(
     items: Iterable[tuple[str, str, Sequence[str], str]],
     length: Callable[[str], float],
     wanted: Mapping[str, frozenset[str]],
+    matrices: Collection[str] = (),
 ) -> list[str]:
     """Return the testcases of the short catalogue by name; `length` is seconds.
 
-    Each item is a testcase's name, its file, what it measures, and its target.
+    Each item is a testcase's name, its file, what it measures, and its target. What measures only
+    matrices is left out.
     """
     chosen: list[str] = []
     spoken: set[tuple[str, str]] = set()
     files: set[tuple[str, str]] = set()
-    ordered = sorted(items, key=lambda one: (length(one[0]), one[0]))
+    offered = [one for one in items if not (one[2] and set(one[2]) <= set(matrices))]
+    ordered = sorted(offered, key=lambda one: (length(one[0]), one[0]))
     for name, file, measures, target in ordered:
         new = {(target, one) for measure in measures for one in wanted.get(measure, ())} - spoken
         if new:

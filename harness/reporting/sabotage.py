@@ -22,10 +22,9 @@ from harness.peer.timeline import TOWARDS
 from harness.reporting import timelines
 from harness.reporting.mutation import (
     HUNG,
-    Fault,
+    Ruling,
     Rulings,
     as_rows,
-    judged,
     of_rows,
     rulings,
     testcase_of,
@@ -263,31 +262,34 @@ class Search:
                 yield SABOTAGE + text.format(_ordinal(number))
 
     def _try(self, batch: Mapping[str, str], found: "Found", told: Callable[[str], None]) -> None:
+        """Try one means on each; red is what is red twice, because once may have been noise."""
+        red, why = self._red(batch, found)
+        if red:
+            red, why = self._red({one: batch[one] for one in red}, found)
+        found.note(batch, {one: batch[one] for one in red})
+        self._keep(found)
+        several = set(batch.values())
+        name = f"{len(several)} sabotages" if len(several) > 1 else next(iter(several))
+        told(f"{name}: {len(red)} of {len(batch)} testcases are red{why}")
+
+    def _red(self, batch: Mapping[str, str], found: "Found") -> tuple[frozenset[str], str]:
+        """Run testcases under harm; return which are red, and why there was no run."""
         # Under harm most testcases cannot do what they mean to, and never will.
         words = ["--target", self.target, *self.words, "--once", *self._family()]
-        some = next(iter(batch.values()))
-        if some.startswith(SABOTAGE):
-            some = f"{len(set(batch.values()))} sabotages"
-            own = {one: means.removeprefix(SABOTAGE) for one, means in batch.items()}
-            with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+        option, _, value = next(iter(batch.values())).partition(" ")
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+            if f"{option} " == SABOTAGE:
+                own = {one: means.removeprefix(SABOTAGE) for one, means in batch.items()}
                 file.write("\n".join(_table("sabotage", own)))
                 file.flush()
-                after = self._harmed(batch, [*words, "--sabotage-from", file.name])
-        else:
-            option, _, value = some.partition(" ")
-            after = self._harmed(batch, [*words, f"{option}={value}"])
-        red: dict[str, str] = {}
-        if not isinstance(after, str):
-            outcome = judged(Fault(some, ()), found.before, after, {})
-            red = {one.testcase: batch[one.testcase] for one in outcome.red}
-        found.note(batch, red)
-        self._keep(found)
-        why = f", no run: {after}" if isinstance(after, str) else ""
-        told(f"{some}: {len(red)} of {len(batch)} testcases are red{why}")
-
-    def _harmed(self, batch: Mapping[str, str], words: Sequence[str]) -> Rulings | str:
-        # There are testcases that try again and again what never succeeds.
-        return rulings(self.folder, tuple(batch), words, hung=self.hung, partial=True)
+                words += ["--sabotage-from", file.name]
+            else:
+                words += [f"{option}={value}"]
+            # There are testcases that try again and again what never succeeds.
+            after = rulings(self.folder, tuple(batch), words, hung=self.hung, partial=True)
+        if isinstance(after, str):
+            return frozenset(), f", no run: {after}"
+        return frozenset(key[0] for key in after if found.turned(key, after[key])), ""
 
     def _family(self) -> list[str]:
         return ["-k", self.family] if self.family else []
@@ -309,6 +311,12 @@ class Found:
     tries: dict[str, list[str]] = field(default_factory=dict)
     lengths: dict[str, tuple[int, int]] = field(default_factory=dict)
     before: Rulings = field(default_factory=dict)
+
+    def turned(self, key: tuple[str, str, str, str | None], now: Ruling) -> bool:
+        """Tell whether a claim that conforms without harm deviates now, and binds."""
+        before = self.before.get(key)
+        conformed = before is not None and before.verdict is Verdict.CONFORMS
+        return conformed and now.verdict is Verdict.DEVIATES and now.binding
 
     def concerns(self, testcase: str) -> bool:
         """Tell whether there is a verdict on a testcase that harm could change."""

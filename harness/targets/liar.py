@@ -7,7 +7,6 @@ of the link's kind, testcases that judge calls and states can be seen to fail on
 import base64
 import errno
 import re
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +14,12 @@ from typing import Any
 from harness.errors import UsageError
 from harness.states import State
 from harness.targets.driver import Channel, Reply
+from harness.wire.saboteur import ORDINAL, SECONDS, spoiled
 
 _EXAMPLES = "'lie connect', 'lie 2nd close 5', 'lie from 3rd table' or 'lie receive ECONNRESET'"
 _WORDS = re.compile(
-    r"lie(?: (?P<onwards>from )?(?P<ordinal>[1-9][0-9]{0,5})(?:st|[nr]d|th))?"
-    r" (?P<call>[a-z]+)"
-    r"(?: (?:(?P<seconds>[0-9]{1,6}(?:\.[0-9]{1,9})?)|(?P<error>E[A-Z0-9]{1,20})))?"
+    rf"lie{ORDINAL} (?P<call>[a-z]+)"
+    rf"(?: (?:(?P<seconds>{SECONDS})|(?P<error>E[A-Z0-9]{{1,20}})))?"
 )
 CALLS = (
     *("socket", "bind", "listen", "connect", "accept", "send", "receive", "wait", "finish"),
@@ -63,11 +62,7 @@ def parse_lie(text: str) -> Lie:
         raise UsageError(f"sabotage {text!r}: nothing is called {words['call']!r}: {_EXAMPLES}")
     if words["error"] and not hasattr(errno, words["error"]):
         raise UsageError(f"sabotage {text!r}: no errno is called {words['error']}")
-    first = int(words["ordinal"] or 1)
-    onwards = words["onwards"] or not words["ordinal"]
-    last = sys.maxsize if onwards else first + 1
-    seconds = float(words["seconds"] or 0.0)
-    return Lie(words["call"], range(first, last), seconds, words["error"])
+    return Lie(words["call"], spoiled(words), float(words["seconds"] or 0.0), words["error"])
 
 
 class Liar:

@@ -31,13 +31,16 @@ EXAMPLES = (
     "'alter R. ack+1', 'drop inbound 3rd any'"
 )
 """How a sabotage is written, for errors."""
+ORDINAL = r"(?: (?P<onwards>from )?(?P<ordinal>[1-9][0-9]{0,5})(?:st|[nr]d|th))?"
+"""Which of several are spoiled, as a part of a regular expression that `spoiled` reads."""
+
+SECONDS = r"[0-9]{1,6}(?:\.[0-9]{1,9})?"
+
 _WORDS = re.compile(
-    r"(?P<verb>drop|delay|duplicate|alter)(?P<inbound> inbound)?"
-    r"(?: (?P<onwards>from )?(?P<ordinal>[1-9][0-9]{0,5})(?:st|[nr]d|th))?"
+    rf"(?P<verb>drop|delay|duplicate|alter)(?P<inbound> inbound)?{ORDINAL}"
     r" (?P<flags>[^ ]+)"
     r"(?: (?P<argument>[^ ]+))?"
 )
-_EVERY = range(1, sys.maxsize)
 
 
 class Verb(enum.StrEnum):
@@ -60,7 +63,7 @@ class Sabotage:
 
     verb: Verb
     flags: Flags | None
-    spoiled: range = _EVERY
+    spoiled: range = range(1, sys.maxsize)
     seconds: float = 0.0
     change: Change | None = None
     inbound: bool = False
@@ -90,10 +93,7 @@ def parse_sabotage(text: str) -> Sabotage:
             f"sabotage {text!r}: {words['flags']!r} is neither flags nor 'any': "
             f"write it like one of {EXAMPLES}"
         ) from None
-    first = int(words["ordinal"] or 1)
-    onwards = words["onwards"] or not words["ordinal"]
-    spoiled = _EVERY[first - 1 :] if onwards else range(first, first + 1)
-    plain = Sabotage(verb, flags, spoiled, inbound=bool(words["inbound"]))
+    plain = Sabotage(verb, flags, spoiled(words), inbound=bool(words["inbound"]))
     argument = words["argument"] or ""
     if verb is Verb.DELAY or (verb is Verb.DUPLICATE and argument):
         return dataclasses.replace(plain, seconds=_seconds(text, argument))
@@ -104,8 +104,15 @@ def parse_sabotage(text: str) -> Sabotage:
     return plain
 
 
+def spoiled(words: re.Match[str]) -> range:
+    """Return which of several `ORDINAL` means, counted from 1: all, if there is none."""
+    first = int(words["ordinal"] or 1)
+    only = words["ordinal"] and not words["onwards"]
+    return range(first, first + 1 if only else sys.maxsize)
+
+
 def _seconds(text: str, argument: str) -> float:
-    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?", argument):
+    if not re.fullmatch(SECONDS, argument):
         raise UsageError(f"sabotage {text!r}: say for how many seconds, as in 'delay S. 0.5'")
     return float(argument)
 
@@ -189,15 +196,15 @@ class Saboteur:
         """Close the link; a second call does nothing."""
         self._link.close()
 
-    def _push(self, frame: Frame, *, held: bool) -> None:
-        heapq.heappush(self._frames, (frame.stamp, next(self._orders), held, frame))
-
     def release(self) -> None:
-        """Send what is due; to the target; the capture of it is not shown."""
+        """Send the target what is due; the capture of it is not shown."""
         while self._outbox and self._outbox[0][0] <= self._link.clock.now():
             octets = heapq.heappop(self._outbox)[2]
             self._instead[octets] += 1
             self._link.send(octets)
+
+    def _push(self, frame: Frame, *, held: bool) -> None:
+        heapq.heappush(self._frames, (frame.stamp, next(self._orders), held, frame))
 
     def _spoiled(self, frame: Frame) -> list[Frame]:
         sabotage = self._sabotage

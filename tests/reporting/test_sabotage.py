@@ -61,8 +61,26 @@ def test_means_are_tried_on_what_is_not_yet_red(runs, tmp_path):
     assert runs == [
         {ONE: "", TWO: "", THREE: ""},
         {ONE: "drop any", TWO: "drop any", THREE: "drop any"},
+        {ONE: "drop any"},
         {TWO: "--firewall=-A INPUT -j DROP", THREE: "--firewall=-A INPUT -j DROP"},
+        {TWO: "--firewall=-A INPUT -j DROP"},
     ]
+
+
+def test_what_is_red_only_once_does_not_count(monkeypatch, runs, tmp_path):
+    """It may have been noise."""
+    steady, seen = sabotage.rulings, []
+
+    def rulings(folder, testcases, words, **more):
+        after = steady(folder, testcases, words, **more)
+        seen.append("--once" in words)
+        return dict.fromkeys(after, CONFORMS) if sum(seen) == 2 else after
+
+    monkeypatch.setattr(sabotage, "rulings", rulings)
+    found = search(tmp_path).run(lambda _: None)
+    assert found.by == {TWO: RULE}
+    assert found.tries[ONE] == [DROP, RULE]
+    assert runs[2] == {ONE: "drop any"}
 
 
 def test_the_last_segments_are_spoiled_first(runs, tmp_path):
@@ -72,7 +90,7 @@ def test_the_last_segments_are_spoiled_first(runs, tmp_path):
     (tmp_path / "kept.json").write_text(json.dumps(kept))
     search(tmp_path).run(lambda _: None)
     assert runs[0] == {ONE: "drop inbound 4th any", TWO: "drop inbound 11th any"}
-    assert runs[1] == {TWO: "alter inbound 11th any flags=R."}
+    assert runs[1:3] == [{ONE: "drop inbound 4th any"}, {TWO: "alter inbound 11th any flags=R."}]
 
 
 def test_what_an_earlier_list_says_comes_before_all_else(runs, tmp_path):
@@ -82,7 +100,8 @@ def test_what_an_earlier_list_says_comes_before_all_else(runs, tmp_path):
     first = read_list(path)
     assert first == {ONE: "--sabotage drop R", TWO: "--firewall -j DROP"}
     search(tmp_path, first=first).run(lambda _: None)
-    assert runs[1:3] == [{ONE: "drop R", THREE: "drop any"}, {TWO: "--firewall=-j DROP"}]
+    assert runs[1] == {ONE: "drop R", THREE: "drop any"}
+    assert runs[3:5] == [{TWO: "--firewall=-j DROP"}, {TWO: "--firewall=-j DROP"}]
 
 
 def test_a_list_of_anything_else_is_refused(tmp_path):
