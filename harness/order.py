@@ -31,7 +31,7 @@ class LongestFirst(LoadScheduling):  # type: ignore[misc]
     Every worker has its testcases sorted by their documented length, longest first. A worker of
     xdist starts a testcase only when it knows the next one, so one always queues: taken from the
     short end of the list, it never makes a second long wait begin after the first. A worker that
-    stands back is given short ones only, as long as there are any.
+    stands back is given short ones only, until so few are left that the others need them to queue.
     """
 
     collection: list[str] | None
@@ -59,8 +59,8 @@ class LongestFirst(LoadScheduling):  # type: ignore[misc]
         if node.shutting_down:
             return
         while self.pending and len(self.node2pending[node]) < 2:
-            longest = not (self._behind.get(node, False) or _stands_back(node))
-            self._hand_out(node, longest=longest)
+            short = _stands_back(node) and len(self.pending) > 2 * len(self.nodes)
+            self._hand_out(node, longest=not (short or self._behind.get(node, False)))
         if not self.pending:
             node.shutdown()
 

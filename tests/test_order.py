@@ -253,8 +253,18 @@ def test_the_last_third_of_the_workers_stands_back():
 
 
 def test_a_worker_that_stands_back_is_given_the_shortest():
-    """It takes from the short end only, first and later."""
+    """It takes from the short end, first and later."""
+    floor = Floor(2, 12, standing_back=(1,))
+    assert floor.handed() == [[0, 10], [11, 9]]
+    floor.ends(floor.nodes[1])
+    assert floor.handed()[1] == [11, 9, 8]
+
+
+def test_a_worker_that_stands_back_no_longer_does_so_when_few_are_left():
+    """Else long ones would be all that is left to queue behind long ones."""
     floor = Floor(2, 8, standing_back=(1,))
     assert floor.handed() == [[0, 6], [7, 5]]
     floor.ends(floor.nodes[1])
-    assert floor.handed()[1] == [7, 5, 4]
+    assert floor.handed()[1] == [7, 5, 1]
+    floor.ends(floor.nodes[1])
+    assert floor.handed()[1] == [7, 5, 1, 4]

@@ -53,7 +53,7 @@ def add(commands: Any) -> None:
     add(
         "--jobs",
         type=int,
-        default=4 * (os.cpu_count() or 1),
+        default=6 * (os.cpu_count() or 1),
         metavar="N",
         help="at a time",
     )
@@ -96,14 +96,17 @@ def _run(options: argparse.Namespace, words: Sequence[str], reports: Path) -> No
     command_ = [sys.executable, "-m", "pytest", str(folder), "--rootdir", str(folder.parent)]
     command_ += ["--short", "--target", options.target, "--patience", str(PATIENCE), *words]
     command_ += ["--reports", str(reports.absolute()), "-q", "-p", "no:cacheprovider"]
-    command_ += ["-n", str(options.jobs)] if options.jobs > 1 else []
+    command_ += ["-p", "xdist.plugin", "-n", str(options.jobs)] if options.jobs > 1 else []
+    # Other plugins do nothing for the check, and every worker would load them.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTEST_ADDOPTS"}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     try:
         done = subprocess.run(
             command_,
             capture_output=True,
             check=False,
             cwd=folder.parent,
-            env={k: v for k, v in os.environ.items() if k != "PYTEST_ADDOPTS"},
+            env=environment,
             stdin=subprocess.DEVNULL,
             text=True,
             timeout=HUNG,

@@ -16,7 +16,7 @@ from harness.plugin.outcome import AGAIN
 
 ROUND = pytest.StashKey[Turns | None]()
 
-LONG = 30.0
+LONG = 5.0
 """Seconds from which on a testcase does little but wait."""
 
 

@@ -20,7 +20,7 @@ HANDED_ON = "tcpspec_run"
 MARKERS = (
     "measures(*names): what the testcase observes; the claims about it follow from the documents",
     "tuned(**knobs): values of knobs that the testcase needs, unless the user sets them",
-    "lasts(seconds): how long the testcase waits, where no measure says so and no knob shortens it",
+    "lasts(seconds): how long the testcase waits at least, whatever its measures and knobs say",
     "families(*names): the only families that the testcase makes sense on",
 )
 

@@ -5,6 +5,7 @@ import pytest
 from harness import By, State
 
 
+@pytest.mark.lasts(8)
 @pytest.mark.tuned(tail_loss_probe=0)
 @pytest.mark.measures("fin_wait_1_ladder", "fin_wait_1_lifetime", "fin_wait_1_end")
 def test_fin_wait_1_silence_repeats_the_fin_until_it_is_given_up(reach, documented):

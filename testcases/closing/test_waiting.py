@@ -114,6 +114,7 @@ def test_time_wait_beyond_the_limit_is_not_kept(reach, documented):
     documented("waiting_limit_states").judge([first.state(), states[-1]])
 
 
+@pytest.mark.lasts(2)
 @pytest.mark.tuned(ephemeral_port_first=41000, ephemeral_port_last=41000)
 @pytest.mark.measures("waiting_reuse_default_connect")
 def test_time_wait_connect_on_a_link_at_the_default(target, reach, documented):
@@ -147,6 +148,7 @@ def test_time_wait_connect_reuses_the_port_after_the_delay_only(target, reach, d
     documented("waiting_reuse_late_connect").judge(attempt.outcome)
 
 
+@pytest.mark.lasts(4)
 @pytest.mark.tuned(tail_loss_probe=0, orphan_retries=2)
 @pytest.mark.measures("fin_wait_1_ladder", "fin_wait_1_lifetime", "fin_wait_1_end")
 def test_fin_wait_1_silence_with_few_retries_is_given_up_sooner(reach, documented):
@@ -158,6 +160,7 @@ def test_fin_wait_1_silence_with_few_retries_is_given_up_sooner(reach, documente
     documented("fin_wait_1_end").judge(peer.observe(0.0, skip=["F. 1:1(0) ack 1"]))
 
 
+@pytest.mark.lasts(4)
 @pytest.mark.tuned(tail_loss_probe=0, orphan_retries=2)
 @pytest.mark.measures("last_ack_ladder", "last_ack_lifetime")
 def test_last_ack_silence_with_few_retries_is_given_up_sooner(reach, documented):

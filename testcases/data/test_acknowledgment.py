@@ -110,6 +110,7 @@ def test_established_selective_acknowledgments_are_held_back(peer, target, docum
     documented("held_sack_delay").judge(came[-1] - peer.last_sent_stamp)
 
 
+@pytest.mark.lasts(2)
 @pytest.mark.tuned(held_sack_delay=1_000_000_000)
 @pytest.mark.measures("held_sack_share")
 def test_established_selective_acknowledgments_are_held_for_a_part_of_the_round_trip(

@@ -126,6 +126,7 @@ def after_idleness(peer):
     return first, grown, flight(peer, acknowledge=False)
 
 
+@pytest.mark.lasts(2)
 @pytest.mark.tuned(tail_loss_probe=0)
 @pytest.mark.measures("idle_flight_is_initial", "idle_flight_decays")
 def test_established_idle_connection_begins_with_slow_start_again(reach, documented):

@@ -77,6 +77,7 @@ def least_round_trip(reach):
     return peer.socket.reported("min_rtt") / 1e6
 
 
+@pytest.mark.lasts(3)
 @pytest.mark.measures("least_round_trip")
 def test_established_least_round_trip_is_remembered(reach, documented):
     """The least round trip is that of a long time."""

@@ -70,6 +70,7 @@ def test_established_size_is_kept_where_nothing_is_probed(reach, documented):
     documented("vanished_size").judge(least_size(reach))
 
 
+@pytest.mark.lasts(4)
 @pytest.mark.tuned(tail_loss_probe=0, data_retries_advice=1, mtu_probing=1)
 @pytest.mark.measures("vanished_probed_size")
 def test_established_black_hole_makes_segments_smaller(reach, documented):
@@ -112,6 +113,7 @@ def left_to_search(reach):
     return min(size for size in sizes if size > WIDEST) - max(s for s in sizes if s <= WIDEST)
 
 
+@pytest.mark.lasts(3)
 @pytest.mark.tuned(mtu_probing=2, probed_mss=700, timestamps=0, tail_loss_probe=0)
 @pytest.mark.measures("probed_width")
 def test_established_probing_stops_when_it_is_exact(reach, documented):

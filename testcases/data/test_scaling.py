@@ -114,6 +114,7 @@ def test_established_timestamp_of_the_peer_is_outdated_after_a_month(reach):
     peer.answer(older, measure="outdated_stamp", within=0.5)
 
 
+@pytest.mark.lasts(3)
 @pytest.mark.measures("stamp_clock_rate", "stamp_clock_steady")
 def test_established_clock_of_the_timestamps_runs_steadily(reach, documented):
     """The clock behind the timestamps ticks once a millisecond to once a second, steadily."""

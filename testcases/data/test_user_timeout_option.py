@@ -29,6 +29,7 @@ def test_established_user_timeout_of_the_application_is_kept(reach, documented):
     documented("asked_own_timeout_states").judge([peer.state()])
 
 
+@pytest.mark.lasts(8)
 @pytest.mark.tuned(data_retries=3)
 @pytest.mark.measures("asked_long_persists")
 def test_established_longer_user_timeout_of_the_peer_is_adopted(reach, documented):

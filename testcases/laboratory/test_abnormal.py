@@ -59,6 +59,7 @@ def test_abnormal_2_syn_acks_dropped_before_the_client(client, server, wire, doc
     )
 
 
+@pytest.mark.lasts(8)
 @pytest.mark.tuned(tail_loss_probe=0)
 @pytest.mark.measures(
     "lab_fin_dropped_states", "lab_fin_dropped_ladder", "lab_fin_dropped_duration"
@@ -79,6 +80,7 @@ def test_abnormal_3_fin_dropped_before_the_server(client, server, wire, document
     documented("lab_fin_dropped_duration").judge(states.lasted(State.FIN_WAIT_1, since=first.at))
 
 
+@pytest.mark.lasts(8)
 @pytest.mark.tuned(tail_loss_probe=0)
 @pytest.mark.measures(
     "lab_last_ack_dropped_states",
