@@ -2,7 +2,8 @@
 
 import dataclasses
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UsageError
@@ -13,12 +14,22 @@ from harness.wire.link import Link
 from harness.wire.saboteur import EXAMPLES, Saboteur, parse_sabotage
 from harness.wire.saboteur import Sabotage as Spoiling
 
-Sabotage = Spoiling | Lie
-"""Of what passes the link, or of what the stack tells its applications."""
+
+@dataclass(frozen=True, slots=True)
+class Deafness:
+    """The stack stays at its defaults where a testcase asks for other knobs."""
+
+
+Sabotage = Spoiling | Lie | Deafness
+"""Of what passes the link, of what the stack tells its applications, or of what it is told."""
+
+_DEAF = "ignore knobs"
 
 
 def parse(text: str) -> Sabotage:
     """Read a sabotage; UsageError when it is none."""
+    if " ".join(text.split()) == _DEAF:
+        return Deafness()
     return parse_lie(text) if is_lie(text) else parse_sabotage(text)
 
 
@@ -51,3 +62,12 @@ def spoiled_host(host: Host, sabotages: Sequence[Sabotage], clock: Clock) -> Hos
         if isinstance(one, Lie):
             host = dataclasses.replace(host, channel=Liar(host.channel, one, clock.now))
     return host
+
+
+def heard(
+    knobs: Mapping[str, float], defaults: Mapping[str, float], sabotages: Sequence[Sabotage]
+) -> Mapping[str, float]:
+    """Return the knobs that a stack sets when it is asked for some: its defaults, if it is deaf."""
+    if not any(isinstance(one, Deafness) for one in sabotages):
+        return knobs
+    return {name: defaults[name] for name in knobs if name in defaults}

@@ -15,7 +15,7 @@ from harness.peer.bench import Bench
 from harness.peer.observer import Observer
 from harness.peer.peer import Peer
 from harness.peer.timeline import Timeline
-from harness.sabotage import Sabotage, spoiled_host, spoiled_link
+from harness.sabotage import Sabotage, heard, spoiled_host, spoiled_link
 from harness.segment.segment import Segment
 from harness.states import State
 from harness.targets.driver import Capability, Driver, Facts, Place, World
@@ -56,6 +56,7 @@ class Trial:
     timeline: Timeline = field(default_factory=Timeline)
     _world: World | None = None
     _began: float = 0.0
+    _unheard: Mapping[str, float] = field(default_factory=dict)
     _link: Link | None = None
     _pair: bool = False
     _port: int = LISTENING_PORT
@@ -178,7 +179,9 @@ class Trial:
         if pair:
             self.judge.need(Capability.PAIR)
         self._pair = pair
-        self._world = world = self.driver.world(pair=pair, knobs=self.knobs)
+        knobs = heard(self.knobs, self.facts.defaults, self.sabotage)
+        self._unheard = {} if knobs is self.knobs else self.knobs
+        self._world = world = self.driver.world(pair=pair, knobs=knobs)
         self._began = world.clock.now()
         self.capture.parent.mkdir(parents=True, exist_ok=True)
         # Captures lie in a folder of the reports, and are named from there.
@@ -250,7 +253,8 @@ class Trial:
         except (HarnessError, Inconclusive):
             # Who has ended cannot be asked, but what is not judged is still written down.
             knobs = self.facts.effective
-        return {**knobs, ROUND_TRIP: round_trip or 0.0}
+        # A stack that is made not to hear what it is told is judged by that all the same.
+        return {**knobs, **self._unheard, ROUND_TRIP: round_trip or 0.0}
 
     def _begin_observing(self) -> None:
         """Leave out of the noise how late anything was while the world was made."""

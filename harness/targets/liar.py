@@ -1,4 +1,4 @@
-"""Liar: a channel on which a stack tells its applications what is not so.
+"""Liar: a channel on which a stack tells its applications what is not so, or ignores what they ask.
 
 What a stack says to them is as much its output as what it sends: spoiled like that, by a `Saboteur`
 of the link's kind, testcases that judge calls and states can be seen to fail on a real stack.
@@ -16,9 +16,13 @@ from harness.states import State
 from harness.targets.driver import Channel, Reply
 from harness.wire.saboteur import ORDINAL, SECONDS, spoiled
 
-_EXAMPLES = "'lie connect', 'lie 2nd close 5', 'lie from 3rd table' or 'lie receive ECONNRESET'"
+_EXAMPLES = (
+    "'lie connect', 'lie 2nd close 5', 'lie from 3rd table', 'lie receive ECONNRESET' "
+    "or 'ignore 2nd set'"
+)
+_IGNORE = "ignore"
 _WORDS = re.compile(
-    rf"lie{ORDINAL} (?P<call>[a-z]+)"
+    rf"(?P<verb>lie|{_IGNORE}){ORDINAL} (?P<call>[a-z]+)"
     rf"(?: (?:(?P<seconds>{SECONDS})|(?P<error>E[A-Z0-9]{{1,20}})))?"
 )
 CALLS = (
@@ -27,6 +31,9 @@ CALLS = (
     *("table", "counters", "sysctl", "sysctls"),
 )
 """The calls, and the looks at a stack, that may be lied about: operations of the agent."""
+
+IGNORED = ("bind", "listen", "shutdown", "close", "set", "sysctl")
+"""Those whose success says nothing else, so that they can be ignored."""
 
 _FAILURE = "EIO"
 _MORE = 1000
@@ -40,21 +47,26 @@ class Lie:
 
     `spoiled` are counted from 1. They end `seconds` later, or with `error`, or, with neither, in
     the opposite: a success fails, an error is none, and of a look other states and numbers come.
+    What is `ignored` is not even made, and succeeds.
     """
 
     call: str
     spoiled: range
     seconds: float = 0.0
     error: str | None = None
+    ignored: bool = False
 
 
 def is_lie(text: str) -> bool:
     """Tell whether a sabotage is meant to be a lie."""
-    return text.split()[:1] == ["lie"]
+    return text.split()[:1] in (["lie"], [_IGNORE])
 
 
 def parse_lie(text: str) -> Lie:
-    """Read a lie, `lie [[from] ORDINAL] CALL [SECONDS|ERRNO]`; UsageError when it is none."""
+    """Read a lie; UsageError when it is none.
+
+    It is written `lie [[from] ORDINAL] CALL [SECONDS|ERRNO]` or `ignore [[from] ORDINAL] CALL`.
+    """
     words = _WORDS.fullmatch(" ".join(text.split()))
     if words is None:
         raise UsageError(f"sabotage {text!r}: write it like {_EXAMPLES}")
@@ -62,7 +74,13 @@ def parse_lie(text: str) -> Lie:
         raise UsageError(f"sabotage {text!r}: nothing is called {words['call']!r}: {_EXAMPLES}")
     if words["error"] and not hasattr(errno, words["error"]):
         raise UsageError(f"sabotage {text!r}: no errno is called {words['error']}")
-    return Lie(words["call"], spoiled(words), float(words["seconds"] or 0.0), words["error"])
+    ignored = words["verb"] == _IGNORE
+    if ignored and words["call"] not in IGNORED:
+        raise UsageError(f"sabotage {text!r}: only these can be ignored: {', '.join(IGNORED)}")
+    if ignored and (words["seconds"] or words["error"]):
+        raise UsageError(f"sabotage {text!r}: what is ignored succeeds at once")
+    seconds = float(words["seconds"] or 0.0)
+    return Lie(words["call"], spoiled(words), seconds, words["error"], ignored)
 
 
 class Liar:
@@ -77,10 +95,12 @@ class Liar:
 
     def request(self, operation: str, **arguments: Any) -> Reply:
         """Ask for a call; its reply may be a lie."""
-        reply = self._channel.request(operation, **arguments)
         if operation != self._lie.call:
-            return reply
+            return self._channel.request(operation, **arguments)
         self._asked += 1
+        if self._lie.ignored and self._asked in self._lie.spoiled:
+            return _NoReply(self._now())
+        reply = self._channel.request(operation, **arguments)
         if operation == "table" and reply.value:
             self._rows = reply.value
         if self._asked not in self._lie.spoiled:
@@ -95,6 +115,20 @@ class Liar:
             # It is by how much they have grown that is looked at.
             return {name: number + _MORE * self._asked for name, number in value.items()}
         return _OTHER.get(operation, _more)(value)
+
+
+class _NoReply:
+    """The success of what was never done."""
+
+    def __init__(self, at: float) -> None:
+        self.began = at
+        self.ended: float | None = at
+        self.value: Any = None
+        self.error: str | None = None
+
+    def finished(self) -> bool:
+        """Tell that it has ended."""
+        return True
 
 
 class _LiedReply:
