@@ -48,11 +48,11 @@ def read(path: Path) -> dict[str, Sabotage]:
     return {testcase: parse(text) for testcase, text in table.items()}
 
 
-def spoiled_link(link: Link, sabotages: Sequence[Sabotage]) -> Link:
+def spoiled_link(link: Link, sabotages: Sequence[Sabotage], *, watched: bool = False) -> Link:
     """Return a link on which all that is done that concerns segments."""
     for one in sabotages:
         if isinstance(one, Spoiling):
-            link = Saboteur(link, one)
+            link = Saboteur(link, one, watched=watched)
     return link
 
 

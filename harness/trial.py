@@ -188,7 +188,7 @@ class Trial:
         self.judge.pcap = str(Path(self.capture.parent.name, self.capture.name))
         offset = getattr(world.link, "offset", 0.0)
         recorded = Recorded(world.link, PcapWriter(self.capture.open("wb"), offset))
-        self._link = link = spoiled_link(recorded, self.sabotage)
+        self._link = link = spoiled_link(recorded, self.sabotage, watched=pair)
         names = ("client: ", "server: ") if pair else ("",)
         self._targets = [
             Target(

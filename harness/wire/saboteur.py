@@ -128,10 +128,14 @@ def _change(text: str, argument: str) -> Change:
 
 
 class Saboteur:
-    """A link on which segments that fit the sabotage are spoiled."""
+    """A link on which segments that fit the sabotage are spoiled.
 
-    def __init__(self, link: Link, sabotage: Sabotage) -> None:
+    Of a link that is only watched, on which two stacks meet, both sides' segments are.
+    """
+
+    def __init__(self, link: Link, sabotage: Sabotage, *, watched: bool = False) -> None:
         self._link = link
+        self._watched = watched
         self._sabotage = sabotage
         self._fitting = 0
         self._orders = itertools.count()
@@ -182,7 +186,7 @@ class Saboteur:
             if frame.sent and self._instead[frame.octets]:
                 self._instead[frame.octets] -= 1
                 continue
-            spoils = not (frame.sent or self._sabotage.inbound)
+            spoils = self._watched or not (frame.sent or self._sabotage.inbound)
             for spoiled in self._spoiled(frame) if spoils else [frame]:
                 self._push(spoiled, held=spoiled.stamp > frame.stamp)
         if not self._frames:
