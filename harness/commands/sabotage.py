@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.commands.common import DIFFERS, command, marked, show
 from harness.documents.library import Library
-from harness.reporting import sabotage
+from harness.reporting import mutation, sabotage
 
 WORKERS = 18
 
@@ -33,6 +33,7 @@ def add(commands: Any) -> None:
     add("--testcases", type=Path, metavar="DIR", help="where the testcases are (testcases)")
     add("--timers", choices=("tuned", "documented"), default="tuned")
     add("--first", type=Path, metavar="FILE", help="an earlier list, of what is tried first")
+    add("--mutants", type=Path, metavar="FILE", help="what tcpspec mutants kept, for the rest")
     add("--patience", type=float, default=300.0, metavar="SECONDS", help="longest wait (300)")
     add("--piece", type=int, default=500, metavar="N", help="testcases of one run of pytest (500)")
     add("--workers", type=int, default=WORKERS, metavar="N", help="workers of one run (18)")
@@ -70,5 +71,6 @@ def _sabotage(options: argparse.Namespace) -> int:
             sys.stderr.write(f"{line}\n")
 
         kept = search.run(told)
-    show(sabotage.lines(kept, testcases, measures))
+    mutants = sabotage.mutants_of(mutation.kept_in(options.mutants))
+    show(sabotage.lines(kept, testcases, measures, mutants))
     return 0 if all(one in kept.by for one in testcases) else DIFFERS

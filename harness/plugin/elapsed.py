@@ -50,7 +50,7 @@ class Elapsed:
         whole = time.monotonic() - self.began
         terminalreporter.write_line(told("virtual time", sum(self.passed.values()), whole))
         short = [name for name, passed in self.passed.items() if passed <= LONG]
-        if len(short) < len(self.passed):
+        if 0 < len(short) < len(self.passed):
             # What the long ones took is shared out among the workers that ran side by side.
             share = sum(self.wall[name] for name in short) / sum(self.wall.values())
             passed = sum(self.passed[name] for name in short)

@@ -32,7 +32,9 @@ from harness.reporting.mutation import (
 from harness.reporting.run import read_run
 
 SABOTAGE = "--sabotage "
+MODEL = "model-"
 _OPTIONS = ("sabotage", "firewall", "sysctl")
+_FEW = 3
 
 _ESTABLISHED = "-p tcp -m connbytes --connbytes-dir both --connbytes-mode packets --connbytes 4:"
 """What a firewall sees of a connection after three segments of both sides, its handshake."""
@@ -54,6 +56,12 @@ MEANS: tuple[str, ...] = (
     "--sabotage duplicate any 0.3",
     "--sabotage duplicate F.",
     "--sabotage duplicate .",
+    "--sabotage drop from 2nd F.",
+    "--sabotage drop from 3rd F.",
+    "--sabotage drop from 3rd .",
+    "--sabotage drop from 4th .",
+    "--sabotage drop 3rd .",
+    "--sabotage alter 6th . ack+1",
     "--sabotage drop inbound R",
     "--sabotage drop inbound U.",
     "--sabotage drop 150th any",
@@ -67,6 +75,9 @@ MEANS: tuple[str, ...] = (
     "--sabotage alter from 3rd any win=9",
     "--sabotage alter inbound from 3rd any src=198.51.100.1",
     "--sabotage alter inbound from 3rd any dst=198.51.100.2",
+    "--sabotage ignore knobs",
+    "--sabotage ignore set",
+    "--sabotage ignore close",
     "--sabotage lie receive ECONNRESET",
     "--sabotage lie info",
     "--sabotage lie sysctls",
@@ -312,11 +323,13 @@ class Found:
     lengths: dict[str, tuple[int, int]] = field(default_factory=dict)
     before: Rulings = field(default_factory=dict)
 
-    def turned(self, key: tuple[str, str, str, str | None], now: Ruling) -> bool:
-        """Tell whether a claim that conforms without harm deviates now, and binds."""
+    def turned(
+        self, key: tuple[str, str, str, str | None], now: Ruling, *, bound: bool = True
+    ) -> bool:
+        """Tell whether a claim that conforms without harm deviates now, and binds if it has to."""
         before = self.before.get(key)
         conformed = before is not None and before.verdict is Verdict.CONFORMS
-        return conformed and now.verdict is Verdict.DEVIATES and now.binding
+        return conformed and now.verdict is Verdict.DEVIATES and (now.binding or not bound)
 
     def concerns(self, testcase: str) -> bool:
         """Tell whether there is a verdict on a testcase that harm could change."""
@@ -364,9 +377,15 @@ def read_list(path: Path) -> dict[str, str]:
 
 
 def lines(
-    found: Found, testcases: Sequence[str], measures: Mapping[str, Sequence[str]]
+    found: Found,
+    testcases: Sequence[str],
+    measures: Mapping[str, Sequence[str]],
+    mutants: Mapping[str, Sequence[str]],
 ) -> Iterator[str]:
-    """Write TOML: what turned each testcase red, and of what is left over what it observes."""
+    """Write TOML: what turned each testcase red, and of what is left over what it observes.
+
+    `mutants` are those that turn a testcase red on a model.
+    """
     count = sum(testcase in found.by for testcase in testcases)
     yield f"# {count} of {len(testcases)} testcases can be turned red: every document binding, a"
     yield "# claim that conforms deviates under what stands here. --sabotage-from takes this file."
@@ -377,7 +396,7 @@ def lines(
         yield from _table(option, {one: means.removeprefix(start) for one, means in own.items()})
     left = (one for one in testcases if one not in found.by)
     yield ""
-    yield from _table("none", {one: _reason(found, one, measures) for one in left})
+    yield from _table("none", {one: _reason(found, one, measures, mutants) for one in left})
 
 
 def _table(name: str, rows: Mapping[str, str]) -> Iterator[str]:
@@ -392,8 +411,33 @@ def _ordinal(number: int) -> str:
     return f"{number}{'th' if teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
 
 
-def _reason(found: Found, testcase: str, measures: Mapping[str, Sequence[str]]) -> str:
-    """Say why nothing has turned a testcase red."""
+def mutants_of(kept: Mapping[str, Rulings]) -> dict[str, list[str]]:
+    """Return for each testcase the mutants that turn red what conforms on the model without one.
+
+    `kept` are the verdicts on each mutant, and on the model by its own name.
+    """
+    model = next((name for name in kept if name.startswith(MODEL)), "")
+    found: dict[str, list[str]] = {}
+    for mutant, after in kept.items():
+        before = Found(before=kept.get(model, {}))
+        for testcase in {key[0] for key in after if before.turned(key, after[key], bound=False)}:
+            found.setdefault(testcase, []).append(mutant)
+    return found
+
+
+def _reason(
+    found: Found,
+    testcase: str,
+    measures: Mapping[str, Sequence[str]],
+    mutants: Mapping[str, Sequence[str]],
+) -> str:
+    """Say why nothing has turned a testcase red, and which mutants do, if any."""
+    reason = _without(found, testcase, measures)
+    names = sorted(mutants.get(testcase, ()))[:_FEW]
+    return f"{reason} (red on the model with {', '.join(names)})" if names else reason
+
+
+def _without(found: Found, testcase: str, measures: Mapping[str, Sequence[str]]) -> str:
     verdicts = {str(of.verdict) for key, of in found.before.items() if key[0] == testcase}
     observed = ", ".join(measures.get(testcase, ()))
     if not verdicts:
