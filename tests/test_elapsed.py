@@ -37,6 +37,16 @@ def test_long_ones_are_left_out_of_the_second_line():
     assert lines[1] == "  without those over 3600 s: 400 s in 4.0 s of wall time, 100 to 1"
 
 
+def test_where_all_are_long_there_is_no_second_line():
+    """There is nothing left whose ratio could be told."""
+    elapsed = Elapsed()
+    elapsed.began -= 10.0
+    elapsed.pytest_runtest_logreport(report("a", 7300.0, 6.0))
+    lines = Lines()
+    elapsed.pytest_terminal_summary(lines)
+    assert len(lines) == 1
+
+
 @pytest.mark.parametrize("one", [report("a", None, 1.0), report("a", 5.0, 1.0, when="teardown")])
 def test_real_time_is_not_told(one):
     """It passes by itself."""

@@ -23,6 +23,14 @@ def test_segments_and_calls_are_spoiled_where_they_pass():
     assert spoiled_host(host, both[:1], clock) is host
 
 
+def test_a_stack_may_be_made_not_to_hear_what_is_tuned():
+    """Then it stays at its defaults; a knob that it does not have is not set at all."""
+    knobs = {"syn_retries": 2.0, "window": 7.0}
+    assert sabotage.heard(knobs, {"syn_retries": 6.0}, [sabotage.parse("drop any")]) is knobs
+    deaf = [sabotage.parse("ignore knobs")]
+    assert sabotage.heard(knobs, {"syn_retries": 6.0, "other": 1.0}, deaf) == {"syn_retries": 6.0}
+
+
 def test_each_testcase_may_have_a_sabotage_of_its_own(tmp_path):
     """They stand in a table of a file."""
     path = tmp_path / "red.toml"

@@ -12,7 +12,7 @@ from harness.judgement.verdict import Verdict
 from harness.peer.timeline import ASIDE, FROM, TOWARDS
 from harness.reporting import sabotage, timelines
 from harness.reporting.mutation import Ruling
-from harness.reporting.sabotage import Found, Search, lines, read, read_list
+from harness.reporting.sabotage import Found, Search, lines, mutants_of, read, read_list
 from harness.reporting.timelines import Happened, Story
 
 CONFORMS, DEVIATES = Ruling(Verdict.CONFORMS), Ruling(Verdict.DEVIATES)
@@ -150,7 +150,7 @@ def test_a_search_goes_on_where_it_was_left(runs, tmp_path):
 def test_the_list_names_what_turned_each_red_and_what_nothing_does(tmp_path):
     """What is left over has its reason; the list can be read again."""
     found = search(tmp_path).run(lambda _: None)
-    text = "\n".join(lines(found, list(MEASURES), MEASURES))
+    text = "\n".join(lines(found, list(MEASURES), MEASURES, {}))
     assert tomllib.loads(text) == {
         "sabotage": {ONE: "drop any"},
         "firewall": {TWO: "-A INPUT -j DROP"},
@@ -170,10 +170,24 @@ def test_reasons_tell_what_cannot_be_spoiled():
             key(TWO): Ruling(Verdict.CONFORMS, binding=False),
         }
     )
-    text = "\n".join(lines(found, list(MEASURES), MEASURES))
+    text = "\n".join(lines(found, list(MEASURES), MEASURES, {}))
     assert "nothing conforms that could be spoiled (unsupported): answer" in text
     assert "no claim that conforms binds on this target: truth" in text
     assert "it does not run on this target" in text
+
+
+def test_mutants_are_named_of_what_no_means_reaches():
+    """They are what else shows that a testcase can fail; three say enough."""
+    kept = {
+        "model-rfc9293": {key(ONE): CONFORMS, key(TWO): DEVIATES},
+        **{f"fault-{number}": {key(ONE): DEVIATES, key(TWO): DEVIATES} for number in range(4)},
+        "harmless": {key(ONE): CONFORMS},
+    }
+    mutants = mutants_of(kept)
+    assert mutants == {ONE: [f"fault-{number}" for number in range(4)]}
+    found = Found(before={key(ONE): CONFORMS})
+    text = "\n".join(lines(found, list(MEASURES), MEASURES, mutants))
+    assert "answer (red on the model with fault-0, fault-1, fault-2)" in text
 
 
 def test_a_target_that_cannot_be_tried_is_our_error(monkeypatch, tmp_path):

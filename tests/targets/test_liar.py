@@ -4,7 +4,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.targets.agent import Agent
-from harness.targets.liar import CALLS, Liar, parse_lie
+from harness.targets.liar import CALLS, IGNORED, Liar, parse_lie
 
 FLAGS = "AQIDBAUGBwg"
 ROW = {"state": "ESTABLISHED", "local_port": 80}
@@ -104,10 +104,28 @@ def test_a_call_that_is_under_way_is_lied_about_when_it_ends():
     assert (reply.ended, reply.error) == (3.0, "EIO")
 
 
+def test_what_is_ignored_succeeds_and_is_never_asked_for():
+    """Only those that it says, counted from the first."""
+    honest = Honest(Told(error="EINVAL"), Told(error="EPERM"))
+    liar = Liar(honest, parse_lie("ignore 2nd set"), lambda: 9.0)
+    replies = [liar.request("set") for _ in range(3)]
+    assert [one.error for one in replies] == ["EINVAL", None, "EPERM"]
+    assert all(one.finished() for one in replies)
+    assert (replies[1].began, replies[1].ended, replies[1].value) == (9.0, 9.0, None)
+
+
+@pytest.mark.parametrize("text", ["ignore receive", "ignore close 5", "ignore set EINVAL"])
+def test_what_cannot_be_ignored_is_said(text):
+    """What has to return something, or to end otherwise than at once."""
+    with pytest.raises(UsageError, match=r"can be ignored|succeeds at once"):
+        parse_lie(text)
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "lie",
+        "ignore",
         "lie dance",
         "lie connect EWRONG",
         "lie connect 5 ETIMEDOUT",
@@ -129,3 +147,4 @@ def test_whatever_the_agents_answer_can_be_lied_about():
     ours = {"hello", "reset", "spawn", "kill", "exit", "iptables", "link"}
     assert {*CALLS, *ours} == Agent._OPERATIONS.keys()
     assert ours.isdisjoint(CALLS)
+    assert {*IGNORED} <= {*CALLS}

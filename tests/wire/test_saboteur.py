@@ -235,3 +235,15 @@ def test_a_bad_sabotage_says_how_to_write_one(text):
     assert repr(text) in message
     assert "as in '" in message or "like one of" in message or "leave out" in message
     assert "\n" not in message
+
+
+def test_where_two_stacks_meet_both_are_spoiled():
+    """A link that is only watched has no side of ours."""
+    clock, near, far = pair()
+    saboteur = Saboteur(near, parse_sabotage("drop 2nd ."), watched=True)
+    near.send(frame_from_target(ACK))
+    run(clock, 1.0)
+    for segment in (SYN, ACK):
+        far.send(frame_from_target(segment))
+        run(clock, 1.0)
+    assert [told(frame) for frame in drained(saboteur)] == [ACK, SYN]
