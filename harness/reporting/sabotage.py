@@ -326,16 +326,21 @@ class Found:
     def turned(
         self, key: tuple[str, str, str, str | None], now: Ruling, *, bound: bool = True
     ) -> bool:
-        """Tell whether a claim that conforms without harm deviates now, and binds if it has to."""
+        """Tell whether a claim that conforms without harm deviates now, and binds if it has to.
+
+        What only advises is then not followed: that is permitted, and seen all the same.
+        """
         before = self.before.get(key)
-        conformed = before is not None and before.verdict is Verdict.CONFORMS
-        return conformed and now.verdict is Verdict.DEVIATES and (now.binding or not bound)
+        if before is None or before.verdict is not Verdict.CONFORMS:
+            return False
+        if now.verdict is Verdict.DEVIATES:
+            return now.binding or not bound
+        return now.verdict is Verdict.PERMITTED
 
     def concerns(self, testcase: str) -> bool:
         """Tell whether there is a verdict on a testcase that harm could change."""
         return any(
-            key[0] == testcase and of.verdict is Verdict.CONFORMS and of.binding
-            for key, of in self.before.items()
+            key[0] == testcase and of.verdict is Verdict.CONFORMS for key, of in self.before.items()
         )
 
     def note(self, tried: Mapping[str, str], red: Mapping[str, str]) -> None:
@@ -387,8 +392,9 @@ def lines(
     `mutants` are those that turn a testcase red on a model.
     """
     count = sum(testcase in found.by for testcase in testcases)
-    yield f"# {count} of {len(testcases)} testcases can be turned red: every document binding, a"
-    yield "# claim that conforms deviates under what stands here. --sabotage-from takes this file."
+    yield f"# {count} of {len(testcases)} testcases can be turned red: under what stands here, every"
+    yield "# document binding, a claim that conforms deviates, or what one advises is not followed."
+    yield "# --sabotage-from takes this file."
     for option in _OPTIONS:
         start = f"--{option} "
         own = {one: found.by[one] for one in testcases if found.by.get(one, "").startswith(start)}
@@ -444,6 +450,4 @@ def _without(found: Found, testcase: str, measures: Mapping[str, Sequence[str]])
         return "it does not run on this target"
     if "conforms" not in verdicts:
         return f"nothing conforms that could be spoiled ({', '.join(sorted(verdicts))}): {observed}"
-    if not found.concerns(testcase):
-        return f"no claim that conforms binds on this target: {observed}"
     return f"no means of the list reaches what it observes: {observed}"

@@ -163,17 +163,30 @@ def test_the_list_names_what_turned_each_red_and_what_nothing_does(tmp_path):
 
 
 def test_reasons_tell_what_cannot_be_spoiled():
-    """Nothing that conforms, nothing that binds, or no verdict at all."""
-    found = Found(
-        before={
-            key(ONE): Ruling(Verdict.UNSUPPORTED),
-            key(TWO): Ruling(Verdict.CONFORMS, binding=False),
-        }
-    )
+    """Nothing that conforms, nothing that was found, or no verdict at all."""
+    found = Found(before={key(ONE): Ruling(Verdict.UNSUPPORTED), key(TWO): CONFORMS})
     text = "\n".join(lines(found, list(MEASURES), MEASURES, {}))
     assert "nothing conforms that could be spoiled (unsupported): answer" in text
-    assert "no claim that conforms binds on this target: truth" in text
+    assert "no means of the list reaches what it observes: truth" in text
     assert "it does not run on this target" in text
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "red"),
+    [
+        (CONFORMS, DEVIATES, True),
+        (CONFORMS, Ruling(Verdict.DEVIATES, binding=False), False),
+        (CONFORMS, Ruling(Verdict.PERMITTED, binding=False), True),
+        (CONFORMS, Ruling(Verdict.INCONCLUSIVE), False),
+        (CONFORMS, CONFORMS, False),
+        (DEVIATES, DEVIATES, False),
+        (None, DEVIATES, False),
+    ],
+)
+def test_red_is_what_conformed_before(before, now, red):
+    """It deviates and binds, or advice is not followed any more; noise is neither."""
+    found = Found(before={} if before is None else {key(ONE): before})
+    assert found.turned(key(ONE), now) is red
 
 
 def test_mutants_are_named_of_what_no_means_reaches():
