@@ -411,6 +411,7 @@ MISTAKES = {
     "patience": (["--patience=-1"], "--patience -1: give a positive number of seconds"),
     "sabotage": (["--sabotage=nonsense"], "nonsense"),
     "sabotage-from": (["--sabotage-from=nowhere.toml"], "nowhere.toml: it has no table"),
+    "sabotaged": (["--sabotage-from=red.toml"], "there is no testcase test_toys.py::test_gone"),
 }
 
 
@@ -429,6 +430,10 @@ def test_a_users_mistake_is_one_line(small, pytester, mistake):
     """The exit status is pytest's for usage, and nothing is run."""
     (pytester.mkdir("broken") / "bad.toml").write_text("[document]\nid = =\n", "utf-8")
     (pytester.path / "a-file").write_text("", "utf-8")
+    own = (
+        '[sabotage]\n"test_toys.py::test_known" = "drop S"\n"test_toys.py::test_gone" = "drop S"\n'
+    )
+    (pytester.path / "red.toml").write_text(own, "utf-8")
     arguments, said = MISTAKES[mistake]
     refused(small(*arguments), said)
 

@@ -2,11 +2,13 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.errors import UsageError
 from harness.nursery import Nursery
 from harness.order import NICENESS, YIELDS
 from harness.plugin.baseline import baseline_of
@@ -14,7 +16,8 @@ from harness.plugin.collector import Collector
 from harness.plugin.options import run_of, usage
 from harness.plugin.profile import profile_of
 from harness.reporting.journal import Journal
-from harness.reporting.marked import scan
+from harness.reporting.marked import Marked, scan
+from harness.run import Run
 from harness.targets.guardian import die_with_parent
 from harness.targets.privilege import ensure_privileges
 from harness.targets.registry import driver
@@ -42,6 +45,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         marked = [one for path in _named(config) for one in scan(path)]
         for one in marked:
             run.library.check_measure(one.measure, f"{one.path}:{one.line}")
+        _check_sabotage(config, run, marked)
         collector = Collector(run, Journal(run.reports), marked, config)
     config.pluginmanager.register(collector, "tcpspec-collector")
     if config.pluginmanager.hasplugin("dsession"):
@@ -68,6 +72,17 @@ def _shared(module: str) -> bool:
     """
     ours = module.startswith("harness.")
     return ours and not module.startswith(("harness.plugin", "harness.order"))
+
+
+def _check_sabotage(config: pytest.Config, run: Run, marked: Sequence[Marked]) -> None:
+    """Refuse a sabotage of a testcase that does not exist; it may be one that is not run."""
+    known = {one.name(config.rootpath) for one in marked}
+    for testcase in run.own_sabotage:
+        path = Path(config.rootpath, testcase.partition("::")[0])
+        if testcase not in known and path.is_file():
+            known |= {one.name(config.rootpath) for one in scan(path)}
+        if testcase not in known:
+            raise UsageError(f"--sabotage-from: there is no testcase {testcase}")
 
 
 def _is_worker(config: pytest.Config) -> bool:

@@ -392,8 +392,8 @@ def lines(
     `mutants` are those that turn a testcase red on a model.
     """
     count = sum(testcase in found.by for testcase in testcases)
-    yield f"# {count} of {len(testcases)} testcases can be turned red: under what stands here, every"
-    yield "# document binding, a claim that conforms deviates, or what one advises is not followed."
+    yield f"# {count} of {len(testcases)} testcases can be turned red: under what stands here a"
+    yield "# claim that conforms deviates (every document binding), or its advice is not followed."
     yield "# --sabotage-from takes this file."
     for option in _OPTIONS:
         start = f"--{option} "
