@@ -83,8 +83,8 @@ class Turns:
     """Lets second attempts wait until every worker has done its first ones: one a processor then.
 
     Locks on the bytes of a file: all of them are shared by the workers that go through their
-    testcases, and each second attempt has one to itself. The kernel gives them back however a
-    worker ends.
+    testcases, each second attempt has one to itself, and each third all of them. The kernel gives
+    them back however a worker ends.
     """
 
     def __init__(self, path: Path, places: int | None = None) -> None:
@@ -126,6 +126,13 @@ class Turns:
                     continue
             else:
                 lockf(file, LOCK_EX, 1, os.getpid() % self._places)
+            yield
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold all places, with nobody else."""
+        with self._open() as file:
+            lockf(file, LOCK_EX, self._places)
             yield
 
     @contextmanager

@@ -234,6 +234,12 @@ def test_second_attempts_are_side_by_side_as_far_as_there_are_places(tmp_path):
         other.join(10)
 
 
+def test_a_third_attempt_has_all_places(tmp_path):
+    """Nobody else makes an attempt meanwhile."""
+    with Turns(tmp_path / "turns", 2).alone():
+        assert held(tmp_path / "turns") == ["taken", "taken"]
+
+
 def test_a_second_attempt_waits_for_all_first_ones(tmp_path):
     """Another process is held up until nobody is in the first round any more."""
     with Turns(tmp_path / "turns", 2).together():

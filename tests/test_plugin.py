@@ -318,6 +318,46 @@ def test_a_second_attempt_may_succeed(small, pytester):
     assert (one["verdict"], one["attempt"], len(by_name)) == ("conforms", 2, 2)
 
 
+NOISE = """
+import pytest
+from harness.errors import Inconclusive
+
+
+@pytest.mark.measures("truth")
+def test_always(documented):
+    raise Inconclusive("noise: late")
+
+
+@pytest.mark.measures("truth")
+def test_twice(documented, request):
+    times = request.config.__dict__.setdefault("times", [])
+    times.append(1)
+    if len(times) < 3:
+        raise Inconclusive("noise: late")
+    documented("truth").judge(True)
+
+
+@pytest.mark.measures("truth")
+def test_otherwise(documented):
+    raise Inconclusive("lost")
+"""
+
+
+def test_what_noise_spoils_twice_is_tried_a_third_time(small, pytester):
+    """Only that, and no more often; as with all that is tried again, the last attempt counts."""
+    result = small("-v", catalogue=NOISE)
+    result.assert_outcomes(passed=1, skipped=2)
+    has(result, "5 again")
+    begun, _ = order(pytester)
+    assert begun == [*["always", "twice", "otherwise"] * 2, "always", "twice"]
+    _, by_name = verdicts(pytester)
+    assert {key[0]: (one["verdict"], one["attempt"]) for key, one in by_name.items()} == {
+        "always": ("inconclusive", 3),
+        "twice": ("conforms", 3),
+        "otherwise": ("inconclusive", 2),
+    }
+
+
 def test_what_stays_inconclusive_fails_if_the_user_is_strict(small):
     """With --strict the second attempt fails; the first still is only made again."""
     result = small("--strict", "-k", "inconclusive")

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from harness.targets.wheel import granule
 
+NOISE = "noise"
+"""How a reason begins that says that this machine was too slow."""
+
 EARLY = 0.002
 """Seconds that something may come before its time: two stamps differ, numbers are rounded."""
 
@@ -59,6 +62,6 @@ class Precision:
         if self.noise is None or self.noise <= budget:
             return None
         return (
-            f"noise: this machine delivered up to {self.noise * 1000:.0f} ms late, "
+            f"{NOISE}: this machine delivered up to {self.noise * 1000:.0f} ms late, "
             f"more than the {budget * 1000:.0f} ms that the expectation allows"
         )

@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--bind", action="append", default=[], metavar="DOCUMENT", help="let its claims bind too")
     add("--timers", choices=("tuned", "documented"), default="tuned", help="shrunk, or as they are")
     add("--patience", type=float, default=300.0, metavar="SECONDS", help="longest real wait (300)")
-    add("--once", action="store_true", help="try nothing a second time")
+    add("--once", action="store_true", help="try nothing again")
     add("--reports", default="reports", metavar="DIR", help="where results go (reports)")
     add(
         "--documents",

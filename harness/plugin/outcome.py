@@ -10,6 +10,7 @@ from _pytest._code.code import ExceptionChainRepr, ReprEntry, ReprFileLocation, 
 
 from harness.errors import Deviation, HarnessError, Inconclusive, Unsupported
 from harness.judgement.conclusion import Conclusion, Outcome
+from harness.judgement.precision import NOISE
 from harness.judgement.verdict import Judgement, Verdict
 from harness.plugin import baseline
 from harness.plugin.collector import PROPERTY
@@ -25,6 +26,13 @@ OURS = "tcpspec_ours"
 """The attribute of a report that says that the harness failed, not the target."""
 
 AGAIN: pytest.StashKey[list[pytest.Item]] = pytest.StashKey()
+"""What is to be made again after all others."""
+
+AFTERWARDS: pytest.StashKey[bool] = pytest.StashKey()
+"""Of a testcase that is being made again after all others."""
+
+ATTEMPTS = 3
+"""The last attempt, which what noise has spoilt twice has to itself."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -87,20 +95,27 @@ def _conclude(item: pytest.Item, verdict: Verdict, reason: str) -> None:
     _send(item, conclusion.judgements, conclusion.stale)
     told = _keep(item, trial)
     _describe(item, trial, conclusion, told)
-    last = item.config.option.once or item.stash.get(ATTEMPT, 1) > 1
-    second = last or _watched(item, conclusion)
+    attempt = item.stash.get(ATTEMPT, 1)
+    second = item.config.option.once or attempt > 1 or _watched(item, conclusion)
+    last = second and not (1 < attempt < ATTEMPTS and _noisy(conclusion))
     text = conclusion.text
     _compare(item, trial, conclusion, second=second)
     if conclusion.outcome is Outcome.FAILED:
         raise Deviation(f"{text}\n\n{trial.story()}")
     if conclusion.outcome is Outcome.INCONCLUSIVE:
-        if not second:
+        if not last:
             item.config.stash[AGAIN].append(item)
         elif item.config.option.strict:
             raise Deviation(f"inconclusive: {text}\n\n{reason}\n\n{trial.story()}")
         raise pytest.skip.Exception(f"inconclusive: {text}", _use_item_location=True)
     if conclusion.outcome is Outcome.UNSUPPORTED:
         raise pytest.skip.Exception(f"unsupported: {text}", _use_item_location=True)
+
+
+def _noisy(conclusion: Conclusion) -> bool:
+    """Tell whether noise is all that kept a testcase from an end."""
+    unclear = [one for one in conclusion.judgements if one.verdict is Verdict.INCONCLUSIVE]
+    return all((one.reason or "").startswith(NOISE) for one in unclear)
 
 
 def _watched(item: pytest.Item, conclusion: Conclusion) -> bool:
@@ -172,7 +187,7 @@ def _drawn(told: timelines.Story, target: str) -> str:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show a deviation in the notation, and mark first attempts that will be made again."""
+    """Show a deviation in the notation, and mark attempts that will be made again."""
     report = yield
     if call.excinfo is None or TRIAL not in item.stash:
         return report
@@ -184,9 +199,15 @@ def pytest_runtest_makereport(
     elif isinstance(error, HarnessError) and not item.config.option.fulltrace:
         text = f"{error}\n\n{item.stash[TRIAL].story()}"
         report.longrepr = _representation(item, "HarnessError", text)
-    elif report.skipped and item in item.config.stash[AGAIN] and ATTEMPT not in item.stash:
+    elif report.skipped and _will_be_made_again(item):
         report.outcome = "again"  # type: ignore[assignment]
     return report
+
+
+def _will_be_made_again(item: pytest.Item) -> bool:
+    """Tell whether an attempt is followed by another; who repeats by himself does not look."""
+    ours = ATTEMPT not in item.stash or AFTERWARDS in item.stash
+    return ours and item in item.config.stash[AGAIN]
 
 
 def _representation(item: pytest.Item, kind: str, text: str) -> ExceptionChainRepr:

@@ -2,8 +2,8 @@
 
 Only the controlling process keeps a journal. A verdict is a line of it before anything else
 happens, so a run that is killed leaves what it knew; the next run puts that aside under a name of
-its own, and `read_run` reads it when asked for it by that name. Of a testcase that was tried twice
-the last attempt counts: its verdicts replace the first one's, and their `attempt` says 2.
+its own, and `read_run` reads it when asked for it by that name. Of a testcase that was tried more
+than once the last attempt counts: its verdicts replace the earlier ones, and say which it was.
 """
 
 import datetime as dt
