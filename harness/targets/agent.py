@@ -426,6 +426,7 @@ class Agent:
         os.set_blocking(self._bell, False)
         self._epoll.register(self._bell, select.EPOLLIN)
         self._lingering = 0
+        self._lingers = threading.Lock()
 
     def fileno(self) -> int:
         """Return a descriptor that is readable when a call under way can make progress."""
@@ -485,8 +486,14 @@ class Agent:
         if not self._epoll.closed:
             self._epoll.close()
             os.close(self._bell)
-            if not self._lingering:
-                os.close(self._ring)
+            with self._lingers:
+                self._silence()
+
+    def _silence(self) -> None:
+        """Let go of what rings the bell, once nobody lingers who would; the lock is held."""
+        if self._epoll.closed and not self._lingering and self._ring >= 0:
+            os.close(self._ring)
+            self._ring = -1
 
     def _let_go(self) -> None:
         for process in self._processes.values():
@@ -655,7 +662,8 @@ class Agent:
             held.socket.close()
             return calls
         # close() waits here even on a non-blocking socket: it may not hold up the agent.
-        self._lingering += 1
+        with self._lingers:
+            self._lingering += 1
         waiting = Call(held.socket.close, None)
         waiting.name = request["id"]
         waiting.began = self._now()
@@ -679,11 +687,11 @@ class Agent:
             reply = self._failure(call.name, call.began, error)
         # This thread made this call only: all that it was held up counts.
         self._over.append({**reply, **_lateness(_held_up())})
-        self._lingering -= 1
-        with contextlib.suppress(OSError):
-            os.write(self._ring, b"!")
-            if self._epoll.closed and not self._lingering:
-                os.close(self._ring)
+        with self._lingers:
+            self._lingering -= 1
+            with contextlib.suppress(OSError):
+                os.write(self._ring, b"!")
+            self._silence()
 
     def _set(self, request: Request) -> Any:
         held = self._socket(request).socket

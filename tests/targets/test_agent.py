@@ -495,3 +495,26 @@ def test_a_socket_is_finished_at_the_end_of_the_file(held):
     [reply] = held.poll()
     assert (reply["id"], reply["value"], reply["error"]) == (7, 5, None)
     assert octets(ask(held, "receive", socket=other)) == b""
+
+
+def test_an_agent_that_ends_while_a_close_returns_lets_go_of_all_once():
+    """Whoever comes last closes what rings the bell, the agent or the call's thread."""
+    agent = Agent()
+    agent._lingering = 1
+    lingering = module.Call(lambda: None, None)
+    epoll = agent._epoll
+
+    class Slow:
+        """An epoll that takes so long to close that the lingering call returns meanwhile."""
+
+        closed = False
+
+        def close(self):
+            epoll.close()
+            self.closed = True
+            agent._linger(lingering)
+
+    agent._epoll = Slow()
+    agent.close()
+    assert agent._ring == -1
+    agent.close()
