@@ -16,7 +16,7 @@ from harness.plugin.outcome import AFTERWARDS, AGAIN, ATTEMPTS
 
 ROUND = pytest.StashKey[Turns | None]()
 
-LONG = 5.0
+LONG = 30.0
 """Seconds from which on a testcase does little but wait."""
 
 
