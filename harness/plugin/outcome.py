@@ -99,7 +99,8 @@ def _conclude(item: pytest.Item, verdict: Verdict, reason: str) -> None:
     second = item.config.option.once or attempt > 1 or _watched(item, conclusion)
     last = second and not (1 < attempt < ATTEMPTS and _noisy(conclusion))
     text = conclusion.text
-    _compare(item, trial, conclusion, second=second)
+    if last or conclusion.outcome is not Outcome.INCONCLUSIVE:
+        _compare(item, trial, conclusion, second=second)
     if conclusion.outcome is Outcome.FAILED:
         raise Deviation(f"{text}\n\n{trial.story()}")
     if conclusion.outcome is Outcome.INCONCLUSIVE:
@@ -129,7 +130,7 @@ def _watched(item: pytest.Item, conclusion: Conclusion) -> bool:
 def _compare(item: pytest.Item, trial: Trial, conclusion: Conclusion, *, second: bool) -> None:
     """Fail a testcase that is not as in the baseline, if there is one."""
     changed = baseline.compare(item.config, conclusion.judgements)
-    if not changed or (conclusion.outcome is Outcome.INCONCLUSIVE and not second):
+    if not changed:
         return
     doubtful = not trial.facts.virtual and not all(one.causes for one in changed)
     if doubtful and not second and conclusion.outcome is not Outcome.FAILED:

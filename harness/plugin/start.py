@@ -45,7 +45,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         marked = [one for path in _named(config) for one in scan(path)]
         for one in marked:
             run.library.check_measure(one.measure, f"{one.path}:{one.line}")
-        _check_sabotage(config, run, marked)
+        if run.own_sabotage:
+            _check_sabotage(config, run, marked)
         collector = Collector(run, Journal(run.reports), marked, config)
     config.pluginmanager.register(collector, "tcpspec-collector")
     if config.pluginmanager.hasplugin("dsession"):

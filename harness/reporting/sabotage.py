@@ -32,7 +32,7 @@ from harness.reporting.mutation import (
 from harness.reporting.run import read_run
 
 SABOTAGE = "--sabotage "
-MODEL = "model-"
+_MODEL = "model-"
 _OPTIONS = ("sabotage", "firewall", "sysctl")
 _FEW = 3
 
@@ -422,10 +422,10 @@ def mutants_of(kept: Mapping[str, Rulings]) -> dict[str, list[str]]:
 
     `kept` are the verdicts on each mutant, and on the model by its own name.
     """
-    model = next((name for name in kept if name.startswith(MODEL)), "")
+    model = next((name for name in kept if name.startswith(_MODEL)), "")
+    before = Found(before=kept.get(model, {}))
     found: dict[str, list[str]] = {}
     for mutant, after in kept.items():
-        before = Found(before=kept.get(model, {}))
         for testcase in {key[0] for key in after if before.turned(key, after[key], bound=False)}:
             found.setdefault(testcase, []).append(mutant)
     return found

@@ -137,6 +137,7 @@ def test_established_idle_connection_begins_with_slow_start_again(reach, documen
     documented("idle_flight_decays").judge(idle < grown)
 
 
+@pytest.mark.lasts(2)
 @pytest.mark.tuned(tail_loss_probe=0, slow_start_after_idle=0)
 @pytest.mark.measures("idle_flight_kept")
 def test_established_idle_connection_keeps_its_window_where_it_is_told_to(reach, documented):

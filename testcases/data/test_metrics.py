@@ -84,6 +84,7 @@ def test_established_least_round_trip_is_remembered(reach, documented):
     documented("least_round_trip").judge(least_round_trip(reach) < 0.1)
 
 
+@pytest.mark.lasts(3)
 @pytest.mark.tuned(least_round_trip_memory=1)
 @pytest.mark.measures("least_round_trip_forgotten")
 def test_established_least_round_trip_is_forgotten(reach, documented):

@@ -63,6 +63,7 @@ def least_size(reach):
     return min(len(one.payload) for one in peer.history(". *:*(*)").segments)
 
 
+@pytest.mark.lasts(4)
 @pytest.mark.tuned(tail_loss_probe=0, data_retries_advice=1)
 @pytest.mark.measures("vanished_size")
 def test_established_size_is_kept_where_nothing_is_probed(reach, documented):
@@ -78,6 +79,7 @@ def test_established_black_hole_makes_segments_smaller(reach, documented):
     documented("vanished_probed_size").judge(least_size(reach))
 
 
+@pytest.mark.lasts(4)
 @pytest.mark.tuned(tail_loss_probe=0, data_retries_advice=1, mtu_probing=1, least_probed_mss=600)
 @pytest.mark.measures("vanished_floor_size")
 def test_established_black_hole_makes_segments_no_smaller_than_the_floor(reach, documented):
@@ -121,6 +123,7 @@ def test_established_probing_stops_when_it_is_exact(reach, documented):
     documented("probed_width").judge(left_to_search(reach))
 
 
+@pytest.mark.lasts(3)
 @pytest.mark.tuned(
     mtu_probing=2, probed_mss=700, timestamps=0, tail_loss_probe=0, probing_threshold=200
 )
